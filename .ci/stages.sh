@@ -1,0 +1,215 @@
+# shellcheck shell=bash
+# The stages of .ci/run that need nothing but this system. Sourced by it.
+
+# A stage that cannot run here ends with this status.
+skipped=77
+
+skip() {
+    say "  skipped: $*"
+    exit "$skipped"
+}
+
+# Where .ci/run keeps what it may find again: file systems, packages, what clang-tidy found clean.
+if [[ -n ${XDG_CACHE_HOME:-} ]]; then
+    cache=$XDG_CACHE_HOME/herdgate-ci
+elif ((EUID == 0)); then
+    cache=/var/cache/herdgate-ci
+else
+    cache=$HOME/.cache/herdgate-ci
+fi
+
+stage_tests() {
+    "$root/tests/run"
+}
+
+# --- text ---------------------------------------------------------------------------------------
+
+scripts() {
+    find "$root/tests" "$root/tools" "$root/.ci" -type f -print0 |
+        xargs -0 grep -lIE '^#!.*\<(ba)?sh$'
+}
+
+stage_shell() {
+    local files
+    mapfile -t files < <(scripts)
+    shellcheck --external-sources --check-sourced --source-path="$root" "${files[@]}"
+    say "  ${#files[@]} scripts, and what they source, are clean"
+}
+
+# Each version of clang's tools has its own opinion of the same settings, and the tree is held to one.
+want_version_14() {
+    local version
+    version=$("$1" --version | grep version)
+    [[ $version == *'version 14.'* ]] ||
+        skip "the tree is held to version 14, and here is: $version"
+}
+
+stage_format() {
+    want_version_14 clang-format
+    find "$root"/{include,breaker,policy,pool,tests,tools} -name '*.[ch]' -print0 |
+        xargs -0 clang-format --dry-run -Werror
+    say '  formatted'
+}
+
+# rule TEXT FOLDERS... PATTERN: no source file there has a line like that.
+rule() {
+    local text=$1 pattern=${!#} found
+    shift
+    set -- "${@:1:$#-1}"
+    found=$(cd -- "$root" && grep -rnE --include='*.[ch]' -- "$pattern" "$@") || return 0
+    say "  $text:"
+    printf '%s\n' "$found" | sed 's/^/  | /'
+    broken=$((broken + 1))
+}
+
+# What no compiler says: which room may know which, and what has no place in the tree.
+stage_house() {
+    local broken=0 long
+    rule 'include/ knows no room' include '^#include.*"'
+    rule 'breaker/ knows no room above it, nor hiredis, nor cJSON' \
+        breaker '^#include.*("(policy|pool|tools)/|hiredis|cJSON|<herdgate/(policy|pool|stats|herdgate)\.h)'
+    rule 'policy/ knows no room above it, nor hiredis' \
+        policy '^#include.*("(pool|tools)/|hiredis|<herdgate/(pool|stats|herdgate)\.h)'
+    rule 'pool/ does not know tools/' pool '^#include.*"tools/'
+    rule 'what is to be done is done, or is no comment' \
+        include breaker policy pool tools tests '\<(TODO|FIXME)\>'
+    long=$(cd -- "$root" && find include breaker policy pool tools tests -name '*.[ch]' \
+        -exec awk 'END { if (NR > 500) print "  | " FILENAME ": " NR " lines" }' {} \;)
+    if [[ -n $long ]]; then
+        say '  a file is one idea, in near 400 lines:' "$long"
+        broken=$((broken + 1))
+    fi
+    ((broken == 0)) || die "$broken rules of the house are broken; see above."
+    say '  the rooms stand as they should'
+}
+
+# --- clang --------------------------------------------------------------------------------------
+
+stage_clang() {
+    build clang
+}
+
+# What decides on clang-tidy's result for a file, as one hash: the checks, all headers, the command
+# that compiles it, the file.
+tidy_common() {
+    {
+        clang-tidy --version
+        (cd -- "$root" && find . -path ./build -prune -o \
+            \( -name .clang-tidy -o -name '*.h' -o -name '*.inc' -o -name CMakeLists.txt \) \
+            -type f -print0 | sort -z | xargs -0 sha256sum)
+    } | sha256sum
+}
+
+tidy_file() {
+    local file=$1 common=$2 mark
+    mark=$cache/tidy/$(printf '%s' "$common" | cat - "$file" | sha256sum | cut -d ' ' -f 1)
+    [[ ! -e $mark ]] || return 0
+    # On stderr it only counts what it has suppressed.
+    clang-tidy -p "$root/build/clang" --quiet "$file" 2>"$mark.$$" || {
+        grep -v 'warnings\? generated\|warnings\? treated' "$mark.$$" >&2
+        rm -f -- "$mark.$$"
+        return 1
+    }
+    mv -- "$mark.$$" "$mark"
+}
+
+stage_tidy() {
+    local files common
+    want_version_14 clang-tidy
+    build clang
+    mkdir -p -- "$cache/tidy"
+    find "$cache/tidy" -type f -mtime +30 -delete
+    common=$(tidy_common)
+    mapfile -t files < <(sed -n 's/^ *"file": "\(.*\)",\{0,1\}$/\1/p' \
+        "$root/build/clang/compile_commands.json" | sort -u)
+    [[ ${#files[@]} -gt 0 ]] || die 'build/clang/compile_commands.json names no file.'
+    export root cache
+    export -f tidy_file
+    # shellcheck disable=SC2016 # expanded by the shell that xargs starts
+    printf '%s\0' "${files[@]}" |
+        xargs -0 -n 1 -P "$jobs" bash -c 'tidy_file "$2" "$1"' tidy "$common" ||
+        die 'clang-tidy has something to say; see above.'
+    say "  ${#files[@]} files are clean"
+}
+
+# --- at run time --------------------------------------------------------------------------------
+
+# Sanitizers write what they find into files here, one for each process: also for a forked child
+# whose exit status nobody looks at.
+findings=$root/build/findings
+
+no_findings() {
+    local file found=0
+    for file in "$findings"/*; do
+        [[ -e $file ]] || continue
+        found=$((found + 1))
+        ((found > 5)) || sed 's/^/  | /' "$file"
+    done
+    ((found == 0)) || die "$found reports, the first of them above, all in $findings"
+}
+
+new_findings() {
+    rm -rf -- "$findings"
+    mkdir -p -- "$findings"
+}
+
+# The tools themselves under load, where they are built.
+short_runs() {
+    local bin=$1
+    shift
+    if [[ -x $bin/herdgate-stress ]]; then
+        step 'herdgate-stress concurrency' "$root/build/short-run.log" \
+            "$@" "$bin/herdgate-stress" concurrency --threads 16 --connections 4 --duration 5s
+    fi
+    if [[ -x $bin/retry-example ]]; then
+        step 'retry-example' "$root/build/short-run.log" "$@" "$bin/retry-example"
+    fi
+}
+
+stage_asan() {
+    build asan
+    new_findings
+    export ASAN_OPTIONS="log_path=$findings/asan:detect_leaks=1:detect_stack_use_after_return=1"
+    export UBSAN_OPTIONS="log_path=$findings/ubsan:halt_on_error=1:print_stacktrace=1"
+    ctest --test-dir "$root/build/asan" --output-on-failure --no-tests=error -j "$jobs" || {
+        no_findings
+        die 'tests failed under AddressSanitizer.'
+    }
+    short_runs "$root/build/asan/bin"
+    no_findings
+}
+
+# Sets `fixed` to what makes ThreadSanitizer's address layout possible here, or skips.
+find_fixed_addresses() {
+    local probe=$root/build/tsan-probe
+    printf 'int main(void) { return 0; }\n' | cc -x c -fsanitize=thread -o "$probe" -
+    fixed=()
+    ! "$probe" >/dev/null 2>&1 || return 0
+    fixed=(setarch "$(uname -m)" -R)
+    "${fixed[@]}" "$probe" >/dev/null 2>&1 ||
+        skip 'ThreadSanitizer cannot start here: address randomisation, and setarch -R is not allowed'
+}
+
+stage_tsan() {
+    local fixed
+    build tsan
+    find_fixed_addresses
+    new_findings
+    export TSAN_OPTIONS="log_path=$findings/tsan:second_deadlock_stack=1:exitcode=66"
+    "${fixed[@]}" ctest --test-dir "$root/build/tsan" --output-on-failure --no-tests=error \
+        -j "$jobs" || {
+        no_findings
+        die 'tests failed under ThreadSanitizer.'
+    }
+    short_runs "$root/build/tsan/bin" "${fixed[@]}"
+    no_findings
+}
+
+stage_valgrind() {
+    local example=$root/build/ci/bin/retry-example
+    build ci tools/all
+    [[ -x $example ]] || skip 'retry-example is not built'
+    step 'retry-example under valgrind' "$root/build/valgrind.log" \
+        valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,indirect,possible \
+        --show-leak-kinds=definite,indirect,possible --error-exitcode=9 "$example"
+}

@@ -1,0 +1,331 @@
+/* The atomic shell: load the word, ask the machine, exchange, count, tell.
+ *
+ * apply() is the only place that changes the word: a compare-and-exchange from the very word that the
+ * machine decided on, so that check and transition are one step, and each operation takes effect at
+ * that exchange (or, if the word stays, at the load). It is lock-free: an exchange fails only because
+ * another one succeeded. Invariants: the clock is read after the word · events are announced before
+ * the exchange and told after it · a success with nothing failing writes no shared line.
+ */
+#include "breaker/breaker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "breaker/clock.h"
+#include "breaker/core.h"
+#include "breaker/error.h"
+#include "breaker/options.h"
+
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+
+int64_t hgi_breaker_now(hg_breaker *breaker)
+{
+    struct hgi_local *local = hgi_local_of(breaker);
+    return local->clock ? local->clock(local->clock_arg) : hgi_now_ns();
+}
+
+void hgi_breaker_count(hg_breaker *breaker, enum hgi_counter counter)
+{
+    struct hgi_local *local = hgi_local_of(breaker);
+    struct hgi_cell cell = hgi_cell_mine(local->own_cells);
+    hgi_cell_add(&local->counters[cell.index].value[counter], cell.alone);
+}
+
+static uint64_t load_word(hg_breaker *breaker)
+{
+    /* [B1] acquire: who meets a state sees what was written before it began (a maker's count in
+     * `events`, the cause of a trip), and reads the clock later; pairs with [B1] in exchange(). */
+    return atomic_load_explicit(&breaker->word, memory_order_acquire);
+}
+
+static bool exchange(hg_breaker *breaker, uint64_t *seen, uint64_t next)
+{
+    /* [B1] release: what this thread wrote before; acquire: what those before it wrote; pairs with
+     * [B1] in load_word() and with itself. */
+    return atomic_compare_exchange_strong_explicit(&breaker->word, seen, next, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+static void fill_event(hg_breaker *breaker, struct hg_breaker_event *event, uint64_t from,
+                       uint64_t to, int64_t now_ns)
+{
+    *event = (struct hg_breaker_event) {
+        .size = sizeof *event,
+        .from = (hg_breaker_state)hgi_word_state(from),
+        .to = (hg_breaker_state)hgi_word_state(to),
+        .generation = hgi_word_generation(to),
+        .at_ns = now_ns,
+        .retry_after_ns = hgi_machine_retry_after(&breaker->machine, to, now_ns),
+    };
+}
+
+/* An exchange that begins a new generation. */
+static bool make_transition(hg_breaker *breaker, uint64_t *seen, uint64_t next, int64_t now_ns)
+{
+    struct hgi_events *events = &hgi_local_of(breaker)->events;
+    struct hgi_event_node *node = hgi_events_begin(events);
+    uint64_t from = *seen;
+    bool made = exchange(breaker, seen, next);
+    if (made) {
+        /* relaxed: counts by themselves. */
+        atomic_fetch_add_explicit(&breaker->transitions, 1, memory_order_relaxed);
+        if (hgi_word_state(next) == HGI_OPEN)
+            atomic_fetch_add_explicit(&breaker->opened, 1, memory_order_relaxed);
+        if (node)
+            fill_event(breaker, &node->event, from, next, now_ns);
+    }
+    hgi_events_end(events, node, made);
+    return made;
+}
+
+/* One event, until it has taken effect. */
+static struct hgi_step apply(hg_breaker *breaker, enum hgi_event event, uint64_t permit)
+{
+    uint64_t word = load_word(breaker);
+    for (;;) {
+        int64_t now_ns = hgi_breaker_now(breaker);
+        struct hgi_step step =
+            hgi_machine_step(&breaker->machine, word, event, permit, hgi_tick(now_ns));
+        if (step.word == word)
+            return step;
+        if ((step.word ^ word) & HGI_GENERATION_MASK) {
+            if (make_transition(breaker, &word, step.word, now_ns))
+                return step;
+        } else if (exchange(breaker, &word, step.word)) {
+            return step;
+        }
+    }
+}
+
+static bool admit_slowly(hg_breaker *breaker, enum hgi_event event, hg_permit *permit)
+{
+    struct hgi_step step = apply(breaker, event, 0);
+    permit->opaque = step.permit;
+    if (step.verdict != HGI_ADMITTED) {
+        hgi_breaker_count(breaker, HGI_COUNT_REFUSED);
+        return false;
+    }
+    if (breaker->flags != 0)
+        hgi_breaker_count(breaker, HGI_COUNT_ADMITTED);
+    if (step.permit & HGI_PERMIT_PROBE)
+        hgi_breaker_count(breaker, HGI_COUNT_PROBES);
+    return true;
+}
+
+static inline bool admit(hg_breaker *breaker, enum hgi_event event, hg_permit *permit)
+{
+    uint64_t word = load_word(breaker);
+    if (!LIKELY(hgi_word_state(word) == HGI_CLOSED))
+        return admit_slowly(breaker, event, permit);
+    permit->opaque = (word & HGI_GENERATION_MASK) | HGI_PERMIT_VALID;
+    if (!LIKELY(breaker->flags == 0))
+        hgi_breaker_count(breaker, HGI_COUNT_ADMITTED);
+    return true;
+}
+
+bool hg_breaker_admit(hg_breaker *breaker, hg_permit *permit)
+{
+    return admit(breaker, HGI_ADMIT, permit);
+}
+
+bool hgi_breaker_admit(hg_breaker *breaker, unsigned flags, hg_permit *permit)
+{
+    return admit(breaker, flags & HGI_ADMIT_NO_PROBE ? HGI_ADMIT_PLAIN : HGI_ADMIT, permit);
+}
+
+bool hgi_permit_is_probe(hg_permit permit)
+{
+    return (permit.opaque & HGI_PERMIT_PROBE) != 0;
+}
+
+void hg_breaker_cancel(hg_breaker *breaker, hg_permit permit)
+{
+    if (!(permit.opaque & HGI_PERMIT_VALID))
+        return;
+    if (permit.opaque & HGI_PERMIT_PROBE)
+        apply(breaker, HGI_CANCEL, permit.opaque);
+    hgi_breaker_count(breaker, HGI_COUNT_CANCELLED);
+}
+
+enum { NOT_READ = -1 }; /* a time that the caller did not pass */
+
+/* The window's time. Coarse: a few milliseconds are nothing to a bucket. */
+static int64_t window_now(hg_breaker *breaker, int64_t ended_ns)
+{
+    if (ended_ns >= 0)
+        return ended_ns;
+    return hgi_local_of(breaker)->clock ? hgi_breaker_now(breaker) : hgi_coarse_now_ns();
+}
+
+/* A result that is not plain: it may change the word, and be judged by the window. */
+static void report_slowly(hg_breaker *breaker, hg_permit permit, hg_result result,
+                          int64_t elapsed_ns, int64_t ended_ns)
+{
+    struct hgi_window *window = hgi_local_of(breaker)->window;
+    bool well = result == HG_RESULT_SUCCESS;
+    bool slow = window && elapsed_ns >= window->slow_ns;
+    uint64_t word = load_word(breaker);
+    uint32_t generation = hgi_word_generation(permit.opaque);
+    if (!(permit.opaque & HGI_PERMIT_VALID))
+        return;
+    if (elapsed_ns > breaker->permit_age_ns || ((word ^ permit.opaque) & HGI_GENERATION_MASK)) {
+        hgi_breaker_count(breaker, HGI_COUNT_LATE);
+        return;
+    }
+    bool judged = window && hgi_word_state(word) == HGI_CLOSED;
+    if (judged) {
+        struct hgi_cell cell = hgi_cell_mine(window->own_cells);
+        ended_ns = window_now(breaker, ended_ns);
+        if (well)
+            hgi_window_add_success(window, generation, ended_ns, cell);
+        else
+            hgi_window_add_failure(window, generation, ended_ns);
+        if (slow)
+            hgi_window_add_slow(window, generation, ended_ns);
+    }
+    if (apply(breaker, well ? HGI_SUCCESS : HGI_FAILURE, permit.opaque).verdict == HGI_LATE) {
+        hgi_breaker_count(breaker, HGI_COUNT_LATE);
+        return;
+    }
+    if (judged && (!well || slow) && hgi_window_is_bad(window, generation, ended_ns))
+        apply(breaker, HGI_TRIP, permit.opaque);
+    if (slow)
+        hgi_breaker_count(breaker, HGI_COUNT_SLOW);
+    if (!well)
+        hgi_breaker_count(breaker, HGI_COUNT_FAILED);
+    else if (breaker->flags != 0)
+        hgi_breaker_count(breaker, HGI_COUNT_SUCCEEDED);
+}
+
+/* A success while closed with no failures in a row, counted in this thread's own lines. */
+static void report_counted(hg_breaker *breaker, hg_permit permit, int64_t elapsed_ns,
+                           int64_t ended_ns)
+{
+    struct hgi_local *local = hgi_local_of(breaker);
+    struct hgi_window *window = local->window;
+    struct hgi_cell cell = hgi_cell_mine(local->own_cells);
+    if (window) {
+        if (elapsed_ns >= window->slow_ns) {
+            report_slowly(breaker, permit, HG_RESULT_SUCCESS, elapsed_ns, ended_ns);
+            return;
+        }
+        hgi_window_add_success(window, hgi_word_generation(permit.opaque),
+                               window_now(breaker, ended_ns), cell);
+    }
+    hgi_cell_add(&local->counters[cell.index].value[HGI_COUNT_SUCCEEDED], cell.alone);
+}
+
+static inline void report(hg_breaker *breaker, hg_permit permit, hg_result result,
+                          int64_t elapsed_ns, int64_t ended_ns)
+{
+    /* A word that is nothing but the permit's generation: closed, and no failures in a row. */
+    if (!LIKELY(result == HG_RESULT_SUCCESS &&
+                load_word(breaker) == (permit.opaque ^ HGI_PERMIT_VALID)))
+        report_slowly(breaker, permit, result, elapsed_ns, ended_ns);
+    else if (!LIKELY(breaker->flags == 0))
+        report_counted(breaker, permit, elapsed_ns, ended_ns);
+}
+
+void hg_breaker_report(hg_breaker *breaker, hg_permit permit, hg_result result, int64_t elapsed_ns)
+{
+    report(breaker, permit, result, elapsed_ns, NOT_READ);
+}
+
+void hg_breaker_report_times(hg_breaker *breaker, hg_permit permit, hg_result result,
+                             int64_t began_ns, int64_t ended_ns)
+{
+    report(breaker, permit, result, ended_ns > began_ns ? ended_ns - began_ns : 0, ended_ns);
+}
+
+void hg_breaker_trip(hg_breaker *breaker)
+{
+    apply(breaker, HGI_TRIP_NOW, 0);
+}
+
+void hg_breaker_force_open(hg_breaker *breaker)
+{
+    apply(breaker, HGI_FORCE_OPEN, 0);
+}
+
+void hg_breaker_force_close(hg_breaker *breaker)
+{
+    apply(breaker, HGI_FORCE_CLOSE, 0);
+}
+
+void hg_breaker_disable(hg_breaker *breaker)
+{
+    apply(breaker, HGI_DISABLE, 0);
+}
+
+void hg_breaker_reset(hg_breaker *breaker)
+{
+    apply(breaker, HGI_RESET, 0);
+}
+
+uint64_t hgi_breaker_peek(hg_breaker *breaker, int64_t *now_ns)
+{
+    uint64_t word = load_word(breaker);
+    *now_ns = hgi_breaker_now(breaker);
+    return hgi_machine_step(&breaker->machine, word, HGI_ADMIT, 0, hgi_tick(*now_ns)).word;
+}
+
+static uint64_t own_seed(const void *address)
+{
+    return (uint64_t)hgi_now_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid() << 32 ^
+           (uint64_t)(uintptr_t)address;
+}
+
+hg_status hgi_breaker_new_with_clock(hg_breaker **out, const struct hg_breaker_options *options,
+                                     hgi_clock_fn clock, void *arg, struct hg_error *err)
+{
+    struct hg_breaker_options read;
+    *out = NULL;
+    hg_status status = hgi_options_read(&read, options, err);
+    if (status < 0)
+        return status;
+    size_t head = sizeof(struct hgi_local) + sizeof(struct hg_breaker);
+    size_t cells = (HGI_OWN_CELLS + HGI_STRIPED_CELLS) * sizeof(struct hgi_counters);
+    size_t window = read.window_length_ns > 0 ? hgi_window_size(HGI_OWN_CELLS) : 0;
+    struct hgi_local *local = aligned_alloc(HGI_LINE, head + cells + window);
+    if (!local)
+        return hgi_error_set(err, HG_ERR_NO_MEMORY, "no memory for a breaker");
+    memset(local, 0, head + cells + window);
+    hg_breaker *breaker = (hg_breaker *)(local + 1);
+    hgi_options_decode(&breaker->machine, &read);
+    if (read.seed == 0)
+        breaker->machine.seed = own_seed(local);
+    breaker->permit_age_ns = hgi_options_permit_age(&breaker->machine);
+    breaker->flags = read.count_calls ? HGI_COUNTS_CALLS : 0;
+    if (window > 0) {
+        breaker->flags |= HGI_HAS_WINDOW;
+        local->window = (struct hgi_window *)((char *)local + head + cells);
+        hgi_window_init(local->window, &read, HGI_OWN_CELLS);
+    }
+    local->clock = clock;
+    local->clock_arg = arg;
+    local->counters = (struct hgi_counters *)(breaker + 1);
+    local->own_cells = HGI_OWN_CELLS;
+    status = hgi_events_init(&local->events, 0, HG_BREAKER_CLOSED, err);
+    if (status < 0) {
+        free(local);
+        return status;
+    }
+    *out = breaker;
+    hgi_error_clear(err);
+    return HG_OK;
+}
+
+hg_status hg_breaker_new(hg_breaker **out, const struct hg_breaker_options *options,
+                         struct hg_error *err)
+{
+    return hgi_breaker_new_with_clock(out, options, NULL, NULL, err);
+}
+
+void hg_breaker_free(hg_breaker *breaker)
+{
+    if (!breaker)
+        return;
+    hgi_events_destroy(&hgi_local_of(breaker)->events);
+    free(hgi_local_of(breaker));
+}

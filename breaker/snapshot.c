@@ -1,0 +1,84 @@
+/* Looking at a breaker: its state, its numbers, its listeners. Nothing here changes what it decides. */
+#include <stddef.h>
+#include <string.h>
+
+#include "breaker/core.h"
+
+const char *hg_breaker_state_name(hg_breaker_state state)
+{
+    static const char *const names[] = { "closed",      "open",          "half-open",
+                                         "forced open", "forced closed", "disabled" };
+    return (size_t)state < sizeof names / sizeof names[0] ? names[state] : "?";
+}
+
+/* A retired breaker, on its way to the segment that follows, admits. */
+static hg_breaker_state public_state(uint64_t word)
+{
+    enum hgi_state state = hgi_word_state(word);
+    return state >= HGI_RETIRED ? HG_BREAKER_CLOSED : (hg_breaker_state)state;
+}
+
+hg_breaker_state hg_breaker_state_now(hg_breaker *breaker)
+{
+    int64_t now_ns;
+    return public_state(hgi_breaker_peek(breaker, &now_ns));
+}
+
+int64_t hg_breaker_retry_after(hg_breaker *breaker)
+{
+    int64_t now_ns;
+    uint64_t word = hgi_breaker_peek(breaker, &now_ns);
+    return hgi_machine_retry_after(&breaker->machine, word, now_ns);
+}
+
+static uint64_t sum(hg_breaker *breaker, enum hgi_counter counter)
+{
+    struct hgi_local *local = hgi_local_of(breaker);
+    uint64_t total = 0;
+    for (size_t i = 0; i < local->own_cells + HGI_STRIPED_CELLS;
+         i++) /* relaxed: a count by itself */
+        total += atomic_load_explicit(&local->counters[i].value[counter], memory_order_relaxed);
+    return total;
+}
+
+void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *snapshot)
+{
+    /* The stored word, not the peeked one: the probe that the next admit would be is not issued yet. */
+    int64_t now_ns;
+    uint64_t next = hgi_breaker_peek(breaker, &now_ns);
+    /* relaxed: shown, not acted on. */
+    uint64_t word = atomic_load_explicit(&breaker->word, memory_order_relaxed);
+    bool half_open = hgi_word_state(word) == HGI_HALF_OPEN;
+    struct hg_breaker_snapshot now = {
+        .size = snapshot->size,
+        .state = public_state(next),
+        .generation = hgi_word_generation(word),
+        .streak = hgi_word_streak(word),
+        .failures_in_a_row = hgi_word_state(word) == HGI_CLOSED ? hgi_word_failures(word) : 0,
+        .probes_issued = half_open ? hgi_word_issued(word) : 0,
+        .probes_succeeded = half_open ? hgi_word_succeeded(word) : 0,
+        .retry_after_ns = hgi_machine_retry_after(&breaker->machine, next, now_ns),
+        .admitted = sum(breaker, HGI_COUNT_ADMITTED),
+        .refused = sum(breaker, HGI_COUNT_REFUSED),
+        .succeeded = sum(breaker, HGI_COUNT_SUCCEEDED),
+        .failed = sum(breaker, HGI_COUNT_FAILED),
+        .slow = sum(breaker, HGI_COUNT_SLOW),
+        .late = sum(breaker, HGI_COUNT_LATE),
+        .cancelled = sum(breaker, HGI_COUNT_CANCELLED),
+        .probes = sum(breaker, HGI_COUNT_PROBES),
+        .transitions = atomic_load_explicit(&breaker->transitions, memory_order_relaxed),
+        .opened = atomic_load_explicit(&breaker->opened, memory_order_relaxed),
+    };
+    memcpy(snapshot, &now, now.size < sizeof now ? now.size : sizeof now);
+}
+
+hg_status hg_breaker_listen(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg,
+                            struct hg_error *err)
+{
+    return hgi_events_listen(&hgi_local_of(breaker)->events, fn, arg, err);
+}
+
+void hg_breaker_unlisten(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg)
+{
+    hgi_events_unlisten(&hgi_local_of(breaker)->events, fn, arg);
+}

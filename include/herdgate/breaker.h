@@ -1,0 +1,200 @@
+/* A circuit breaker: lock-free, one 64-bit word of state, shared by all threads of a process.
+ *
+ *     hg_breaker *breaker;
+ *     hg_permit permit;
+ *     if (hg_breaker_new(&breaker, NULL, NULL) < 0)
+ *         return 1;
+ *     if (hg_breaker_admit(breaker, &permit)) {
+ *         int64_t began_ns = now_ns();
+ *         bool well = talk_to_the_server();
+ *         hg_breaker_report(breaker, permit, well ? HG_RESULT_SUCCESS : HG_RESULT_FAILURE,
+ *                           now_ns() - began_ns);
+ *     }
+ *     hg_breaker_free(breaker);
+ *
+ * Closed: calls pass, failures are counted. Open: calls are refused until the recovery timeout has
+ * passed. Half-open: a few probes pass; enough successes close the breaker, one failure opens it
+ * again, for longer. Pools and hg_run() use a breaker by themselves; this header is for those who
+ * guard something else, share one between pools, or watch it.
+ */
+#ifndef HERDGATE_BREAKER_H
+#define HERDGATE_BREAKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <herdgate/error.h>
+#include <herdgate/export.h>
+
+HG_BEGIN_DECLS
+
+typedef struct hg_breaker hg_breaker;
+
+typedef enum hg_breaker_state {
+    HG_BREAKER_CLOSED = 0,
+    HG_BREAKER_OPEN = 1,
+    HG_BREAKER_HALF_OPEN = 2,
+    HG_BREAKER_FORCED_OPEN = 3,   /* by an operator: refuses until told otherwise */
+    HG_BREAKER_FORCED_CLOSED = 4, /* by an operator: admits all, counts, never trips */
+    HG_BREAKER_DISABLED = 5       /* admits all and only counts */
+} hg_breaker_state;
+
+/* How an admitted call went, as far as the health of the server is concerned. */
+typedef enum hg_result { HG_RESULT_SUCCESS = 0, HG_RESULT_FAILURE = 1 } hg_result;
+
+/* The right to make one call. A plain value, copied freely; it counts once: give each permit to
+ * hg_breaker_report() or hg_breaker_cancel(), once, on any thread. One that never comes back does
+ * no harm: a probe's place is freed when its lease ends. */
+typedef struct hg_permit {
+    uint64_t opaque;
+} hg_permit;
+
+/* Settings. Durations are nanoseconds. Start from HG_BREAKER_OPTIONS_INIT and change what you need.
+ * hg_breaker_new() refuses what cannot work, with a message that names the field and its limits. */
+struct hg_breaker_options {
+    size_t size;                  /* sizeof(struct hg_breaker_options) */
+    uint32_t failure_threshold;   /* failures in a row that open it; 0: only the window does */
+    uint32_t half_open_max_calls; /* probes admitted while half-open */
+    uint32_t success_threshold;   /* successful probes that close it; <= half_open_max_calls */
+    int64_t recovery_timeout_ns;  /* the first open period, before jitter */
+    double recovery_multiplier;   /* each opening in a row lasts this much longer; 1: no longer */
+    int64_t recovery_timeout_max_ns; /* and no longer than this */
+    double recovery_jitter;      /* a period is uniform in (1 - this) to 1 of its length; 0 to 1 */
+    int64_t probe_lease_ns;      /* half-open with no result for this long: open again */
+    uint64_t seed;               /* of the jitter; 0: taken from the process and the time */
+    int64_t window_length_ns;    /* rates are taken over this long; 0: no window */
+    uint32_t window_min_calls;   /* no rate is judged on fewer calls */
+    double window_failure_rate;  /* this share of failed calls opens it; above 0 to 1 */
+    int64_t window_slow_call_ns; /* a call that took this long or longer is slow; 0: none is */
+    double window_slow_rate;     /* this share of slow calls opens it; above 0 to 1 */
+    bool count_calls;            /* count also what costs nothing else: calls while closed */
+};
+
+#define HG_BREAKER_OPTIONS_DEFAULTS                                                             \
+    sizeof(struct hg_breaker_options), 5, 3, 2, INT64_C(1000000000), 2.0, INT64_C(10000000000), \
+        0.2, INT64_C(5000000000), 0, 0, 20, 0.5, INT64_C(200000000), 1.0, false
+#ifdef __cplusplus
+#define HG_BREAKER_OPTIONS_INIT     \
+    hg_breaker_options              \
+    {                               \
+        HG_BREAKER_OPTIONS_DEFAULTS \
+    }
+#else
+#define HG_BREAKER_OPTIONS_INIT     \
+    {                               \
+        HG_BREAKER_OPTIONS_DEFAULTS \
+    }
+#endif
+
+/* What it is and has done. Counters only grow and are exact once the threads are at rest. */
+struct hg_breaker_snapshot {
+    size_t size; /* set it to sizeof(struct hg_breaker_snapshot) before the call */
+    hg_breaker_state state;
+    uint32_t generation; /* grows by one with each transition, modulo 65,536 */
+    uint32_t streak;     /* openings since it was last closed */
+    uint32_t failures_in_a_row;
+    uint32_t probes_issued; /* of this half-open period */
+    uint32_t probes_succeeded;
+    int64_t retry_after_ns; /* open: until the first probe may pass; else 0 */
+    uint64_t admitted; /* 0, as are succeeded and slow, unless options.count_calls is set, there is
+                               a window, or the breaker is shared */
+    uint64_t refused;
+    uint64_t succeeded;
+    uint64_t failed;
+    uint64_t slow;
+    uint64_t late; /* results of an earlier generation, which changed nothing */
+    uint64_t cancelled;
+    uint64_t probes;
+    uint64_t transitions;
+    uint64_t opened;
+};
+
+/* One transition. `generation` is the one that began with it. */
+struct hg_breaker_event {
+    size_t size;
+    hg_breaker_state from;
+    hg_breaker_state to;
+    uint32_t generation;
+    int64_t at_ns;          /* CLOCK_MONOTONIC */
+    int64_t retry_after_ns; /* to == OPEN: the length of the open period */
+    uint32_t missed; /* transitions just before this one that could not be told: made by other
+                               processes, or there was no memory for them; `from` is the last known */
+    bool elsewhere;  /* made by another process that shares the breaker; at_ns: seen here */
+};
+
+/* Called once for each transition, in order, on the thread that made it or on another one that is in
+ * this breaker at that moment; with no lock held: it may call any function of the breaker. */
+typedef void (*hg_breaker_listener_fn)(void *arg, const struct hg_breaker_event *event);
+
+/* Make a breaker; options NULL: the defaults.
+ *
+ * Ownership  *out is the caller's, for hg_breaker_free(); options are copied.
+ * Threads    any. Does not block.
+ * Errors     HG_ERR_VALIDATION (the message names the field), HG_ERR_NO_MEMORY; *out is NULL.
+ * Since      0.1 */
+HG_API hg_status hg_breaker_new(hg_breaker **out, const struct hg_breaker_options *options,
+                                struct hg_error *err);
+
+/* Free a breaker that nobody uses any more. NULL does nothing. Since 0.1 */
+HG_API void hg_breaker_free(hg_breaker *breaker);
+
+/* Ask to make a call. True: make it, then report or cancel the permit. False: do not make it;
+ * *permit is not to be reported.
+ *
+ * Threads    any, also a listener's. Lock-free, no system call (the clock is read through the vDSO).
+ * Since      0.1 */
+HG_API bool hg_breaker_admit(hg_breaker *breaker, hg_permit *permit);
+
+/* The call never went out: give the permit back. A probe's place is free again. Since 0.1 */
+HG_API void hg_breaker_cancel(hg_breaker *breaker, hg_permit permit);
+
+/* Say how the call went and how long it took, in nanoseconds (0: not measured, never slow). Late
+ * results, of a generation that has ended, change nothing. So does one of a call so long that the
+ * generation, of 16 bits, could have come round: 21,000 times the shortest open period, which is four
+ * hours and a half by default and three minutes at the least. Any thread. Lock-free. Since 0.1 */
+HG_API void hg_breaker_report(hg_breaker *breaker, hg_permit permit, hg_result result,
+                              int64_t elapsed_ns);
+
+/* The same, with the times at which the call began and ended, CLOCK_MONOTONIC in nanoseconds: whoever
+ * has them anyway spares a breaker with a window a reading of the clock. Times of another clock make
+ * the window worthless, and nothing else. Since 0.1 */
+HG_API void hg_breaker_report_times(hg_breaker *breaker, hg_permit permit, hg_result result,
+                                    int64_t began_ns, int64_t ended_ns);
+
+/* The state now: what the next admit would meet. Any thread. Since 0.1 */
+HG_API hg_breaker_state hg_breaker_state_now(hg_breaker *breaker);
+
+/* The state's name: "closed", "open", "half-open", "forced open", "forced closed", "disabled". */
+HG_API const char *hg_breaker_state_name(hg_breaker_state state);
+
+/* Open: how long until a probe may pass, in nanoseconds, at least 1. Otherwise 0. Since 0.1 */
+HG_API int64_t hg_breaker_retry_after(hg_breaker *breaker);
+
+/* Fill *snapshot, as much of it as snapshot->size says. Any thread. Since 0.1 */
+HG_API void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *snapshot);
+
+/* Open it now, as if it had counted enough failures: for a failure that leaves no doubt. Does nothing
+ * unless it is closed or half-open. Any thread. Since 0.1 */
+HG_API void hg_breaker_trip(hg_breaker *breaker);
+
+/* An operator's handles. reset closes it and forgets the streak, also after force and disable. */
+HG_API void hg_breaker_force_open(hg_breaker *breaker);
+HG_API void hg_breaker_force_close(hg_breaker *breaker);
+HG_API void hg_breaker_disable(hg_breaker *breaker);
+HG_API void hg_breaker_reset(hg_breaker *breaker);
+
+/* Add a listener; at most 8. There is no order between listeners of one breaker.
+ *
+ * Ownership  arg is borrowed until hg_breaker_unlisten() or hg_breaker_free().
+ * Errors     HG_ERR_VALIDATION: a NULL function, or all places taken.
+ * Since      0.1 */
+HG_API hg_status hg_breaker_listen(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg,
+                                   struct hg_error *err);
+
+/* Remove it. When this returns, no call of fn with arg is running or will begin, but for one that
+ * the calling thread itself is inside of. Since 0.1 */
+HG_API void hg_breaker_unlisten(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg);
+
+HG_END_DECLS
+#endif

@@ -1,0 +1,178 @@
+/* The pool: many threads, few connections, every call under a policy and behind a breaker.
+ *
+ *     hg_pool *pool;
+ *     redisReply *reply;
+ *     struct hg_error err = HG_ERROR_INIT;
+ *     if (hg_pool_open(&pool, NULL, policy, &err) < 0)
+ *         return 1;
+ *     if (hg_command(pool, &reply, &err, "HGET %s %s", "user:7", "name") < 0)
+ *         fprintf(stderr, "%s\n", err.message);
+ *     else if (reply->type == REDIS_REPLY_STRING)
+ *         printf("%s\n", reply->str);
+ *     freeReplyObject(reply);
+ *     hg_pool_close(pool, -1, NULL);
+ *
+ * Callers wait for the pool and for replies, never for a connection to be made: threads of the pool
+ * do that. No call outlives its deadline. A connection is with one thread at a time, and one that
+ * may still owe a reply is never used again.
+ */
+#ifndef HERDGATE_POOL_H
+#define HERDGATE_POOL_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hiredis/hiredis.h>
+
+#include <herdgate/breaker.h>
+#include <herdgate/error.h>
+#include <herdgate/export.h>
+#include <herdgate/policy.h>
+
+struct cJSON;
+
+HG_BEGIN_DECLS
+
+typedef struct hg_pool hg_pool;
+typedef struct hg_lease hg_lease; /* the right to one connection, for one thread at a time */
+
+/* What the policy file does not say. `struct hg_pool_options o = HG_POOL_OPTIONS_INIT;` */
+struct hg_pool_options {
+    size_t size;
+    const char *url;     /* instead of the policy's server.url; copied; NULL: the policy's */
+    hg_breaker *breaker; /* share this one; borrowed until the pool is closed; NULL: its own */
+    hg_log_fn log;       /* told of retries, breaker transitions, lost connections; may be NULL */
+    void *log_arg;       /* borrowed until the pool is closed */
+};
+
+/* How one call differs from what the policy says for it. Pointers are borrowed for the length of the
+ * call. Zero means the default. `struct hg_call_options o = HG_CALL_OPTIONS_INIT;` */
+struct hg_call_options {
+    size_t size;
+    const char *op_class;      /* NULL: by the command; for hg_call(): "write_once" */
+    int64_t deadline_ns;       /* for the whole call, from its start; 0: the class's; < 0: none */
+    const char *key;           /* for messages; NULL: the command's first key */
+    uint32_t flags;            /* none yet: 0 */
+    hg_condition_fn condition; /* of wait_and_retry; NULL: the pool asks the server with PING */
+    void *condition_arg;
+    struct hg_trace *trace;
+};
+
+#define HG_POOL_OPTIONS_INIT HG_INIT_STRUCT(hg_pool_options)
+#define HG_CALL_OPTIONS_INIT HG_INIT_STRUCT(hg_call_options)
+
+/* Open a pool. Never waits for the server: it opens also while the server is down, and connects when
+ * it can.
+ *
+ * Ownership  *out is the caller's, for hg_pool_close(). The policy is retained.
+ * Threads    any. Starts the pool's own threads, which block all signals.
+ * Errors     HG_ERR_VALIDATION, HG_ERR_NO_MEMORY; *out is NULL.
+ * Since      0.1 */
+HG_API hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *options,
+                              hg_policy *policy, struct hg_error *err);
+
+/* Close it: waiters are refused with HG_ERR_CLOSED, running calls may finish until the drain timeout
+ * has passed (nanoseconds; < 0: the policy's pool.drain_timeout), then all connections are closed.
+ *
+ * No call may begin once this has returned. NULL does nothing and is HG_OK.
+ * Errors     HG_ERR_TIMEOUT: leases were still out; the message says whose. Their connections are
+ *            closed and the memory freed as they come back.
+ * Threads    one. Blocks.
+ * Since      0.1 */
+HG_API hg_status hg_pool_close(hg_pool *pool, int64_t drain_timeout_ns, struct hg_error *err);
+
+/* Run one command: everything done. The format is that of redisCommand(): %s a C string, %b a
+ * pointer and a size_t.
+ *
+ * HG_OK      the server answered and not with an error. *reply is the answer; a nil reply is HG_OK
+ *            too, with err->type HG_ERR_NOT_FOUND.
+ * HG_IGNORED it failed and the policy says to go on: *reply is NULL, *err says what happened.
+ * below 0    it failed: *reply is NULL. If err->outcome is UNKNOWN, a write may have run, or may
+ *            still run later.
+ *
+ * Ownership  *reply is the caller's, for freeReplyObject(), which takes NULL too. reply NULL: it is
+ *            thrown away.
+ * Threads    any. Blocks until the deadline at the latest.
+ * Errors     HG_ERR_VALIDATION also for a command that changes the connection (SELECT, MULTI, AUTH,
+ *            SUBSCRIBE, ...): use hg_call() or hg_acquire() for these.
+ * Since      0.1 */
+HG_API hg_status hg_command(hg_pool *pool, redisReply **reply, struct hg_error *err,
+                            const char *format, ...);
+HG_API hg_status hg_vcommand(hg_pool *pool, redisReply **reply, struct hg_error *err,
+                             const char *format, va_list arguments);
+/* The same from a vector; lengths NULL: C strings. options NULL: none. */
+HG_API hg_status hg_command_argv(hg_pool *pool, const struct hg_call_options *options,
+                                 redisReply **reply, struct hg_error *err, int argc,
+                                 const char **argv, const size_t *lengths);
+
+/* The caller's own function, with a connection: for pipelines, transactions, scripts. Use the lease's
+ * own commands below; return HG_OK, or what went wrong (the status that a lease's command gave). */
+typedef hg_status (*hg_call_fn)(hg_lease *lease, void *arg, struct hg_attempt *attempt);
+
+/* Run it under the policy. It is run again only if nothing of what it sent can have run, unless its
+ * class (options->op_class) says that it may, or it sets attempt->outcome itself.
+ *
+ * Ownership  the lease is the function's until it returns.
+ * Threads    any. Blocks. Errors as for hg_command(), and what the function returned.
+ * Since      0.1 */
+HG_API hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_fn fn,
+                         void *arg, struct hg_error *err);
+
+/* Take a connection by hand, waiting until the deadline at most; give it back with hg_release().
+ * One attempt, no retry. The breaker is asked here and told in hg_release().
+ *
+ * Ownership  *out is leased to the calling thread.
+ * Errors     HG_ERR_POOL_TIMEOUT (the message says who holds the connections), HG_ERR_CIRCUIT_OPEN,
+ *            HG_ERR_CONNECTION, HG_ERR_CLOSED, HG_ERR_VALIDATION; *out is NULL.
+ * Since      0.1 */
+HG_API hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_options *options,
+                            struct hg_error *err);
+
+/* Give it back. how_it_went is what the breaker is told: HG_OK, or the failure. A connection that is
+ * not clean (replies outstanding, a transaction open, another database selected, the raw context
+ * used, an error) is closed and replaced. NULL does nothing. Since 0.1 */
+HG_API void hg_release(hg_lease *lease, hg_status how_it_went);
+
+/* One command on the lease: sent, and its reply read, before the lease's deadline. A reply that is
+ * an error is a failure, as for hg_command(). What changes the connection is allowed here. Since 0.1 */
+HG_API hg_status hg_lease_command(hg_lease *lease, redisReply **reply, struct hg_error *err,
+                                  const char *format, ...);
+HG_API hg_status hg_lease_vcommand(hg_lease *lease, redisReply **reply, struct hg_error *err,
+                                   const char *format, va_list arguments);
+HG_API hg_status hg_lease_command_argv(hg_lease *lease, redisReply **reply, struct hg_error *err,
+                                       int argc, const char **argv, const size_t *lengths);
+
+/* A pipeline: append commands, then read as many replies, in order. Appended commands are sent with
+ * the first hg_lease_reply(). Since 0.1 */
+HG_API hg_status hg_lease_append(hg_lease *lease, struct hg_error *err, const char *format, ...);
+HG_API hg_status hg_lease_append_argv(hg_lease *lease, struct hg_error *err, int argc,
+                                      const char **argv, const size_t *lengths);
+HG_API hg_status hg_lease_reply(hg_lease *lease, redisReply **reply, struct hg_error *err);
+
+/* The raw connection: the way out of everything above. From then on the outcome is UNKNOWN and the
+ * connection is closed when the lease is given back. With hiredis 0.14.1, deadlines and SIGPIPE are
+ * the caller's own affair. Do not free it. Since 0.1 */
+HG_API redisContext *hg_lease_context(hg_lease *lease);
+
+/* A cached JSON value: GET and parse.
+ *
+ * Ownership  *out is the caller's, for cJSON_Delete().
+ * Errors     HG_ERR_NOT_FOUND: a miss; HG_ERR_SERIALIZATION: the value is not JSON, with the byte
+ *            offset in the message; and those of hg_command(). *out is NULL.
+ * Since      0.1 */
+HG_API hg_status hg_json_get(hg_pool *pool, const char *key, struct cJSON **out,
+                             struct hg_error *err);
+
+/* Print (without white space) and SET, with a time to live in nanoseconds, rounded up to 1 ms; 0: no
+ * expiry. The value is borrowed. Errors: HG_ERR_SERIALIZATION, HG_ERR_VALIDATION (ttl_ns below 0),
+ * and those of hg_command(). Since 0.1 */
+HG_API hg_status hg_json_set(hg_pool *pool, const char *key, const struct cJSON *value,
+                             int64_t ttl_ns, struct hg_error *err);
+
+/* The pool's breaker, valid until the pool is closed. Since 0.1 */
+HG_API hg_breaker *hg_pool_breaker(hg_pool *pool);
+
+HG_END_DECLS
+#endif

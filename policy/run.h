@@ -1,0 +1,78 @@
+/* The attempt loop: one call under a policy. hg_run() and every call of a pool are thin users of it. */
+#ifndef HERDGATE_POLICY_RUN_H
+#define HERDGATE_POLICY_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/classify.h"
+#include "policy/gate.h"
+#include "policy/settings.h"
+
+/* Time and chance, so that tests can bring their own. */
+struct hgi_env {
+    int64_t (*now)(void *arg);
+    void (*sleep_until)(void *arg, int64_t when_ns);
+    double (*unit)(void *arg); /* uniform in [0, 1) */
+    void *arg;
+};
+
+/* The real ones. */
+extern const struct hgi_env hgi_env_real;
+
+/* One attempt. The loop fills the first part, the attempt's function the second. */
+struct hgi_attempt {
+    uint32_t number; /* 1 for the first */
+    uint32_t max_attempts;
+    int64_t call_deadline_ns; /* absolute */
+    int64_t timeout_ns;       /* the class's attempt_timeout; < 0: none */
+    hg_permit permit;         /* of the breaker, if the call has one; the loop reports it */
+    bool is_probe;
+    bool last_may_run_later; /* an earlier attempt left and was not answered */
+    struct hg_error *error;  /* to be set on failure; not initialised before */
+
+    hg_status status;  /* HG_OK or a failure */
+    bool nil;          /* HG_OK with a nil reply */
+    bool keeps_permit; /* the permit is reported later, by the owner of the function */
+    bool refused;      /* by pool or validation: it ends the call, whatever the policy says */
+    struct hgi_verdict verdict; /* of a failure; its view also of a refusal */
+    int64_t retry_after_ns;     /* a hint; 0: none */
+    int64_t queue_ns;
+    int64_t dial_ns;
+    int64_t server_ns;
+};
+
+typedef void (*hgi_attempt_fn)(void *arg, struct hgi_attempt *attempt);
+
+/* What the loop counts, for statistics; called by the calling thread. */
+enum hgi_run_count { HGI_COUNT_RETRY, HGI_COUNT_IGNORED, HGI_COUNT_BUDGET, HGI_COUNT_BREAKER };
+
+/* One call. Everything is borrowed until hgi_run_loop() returns. */
+struct hgi_call {
+    const struct hgi_env *env;
+    const struct hgi_settings *settings;
+    const struct hgi_class *op_class;
+    const char *operation;
+    const char *key; /* may be NULL */
+    size_t key_length;
+    const char *endpoint; /* may be NULL */
+    hg_breaker *breaker;  /* may be NULL */
+    unsigned admit_flags;
+    hg_budget *budget;   /* may be NULL */
+    int64_t deadline_ns; /* from the start of the call; 0: the class's; < 0: none */
+    bool fenced;
+    struct hgi_gate *gate;
+    hg_condition_fn condition;
+    void *condition_arg;
+    struct hg_trace *trace;
+    hg_log_fn log;
+    void *log_arg;
+    void (*count)(void *arg, enum hgi_run_count what); /* may be NULL */
+    void *count_arg;
+};
+
+/* Run the attempts. The status, and *err, of the whole call. */
+hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg,
+                       struct hg_error *err);
+
+#endif

@@ -1,0 +1,294 @@
+/* hg_command() and its kin: one command under the policy.
+ *
+ * The command's bytes are made once, by hiredis, and sent again as they are. Each attempt takes a
+ * connection, exchanges command and reply, and gives the connection back; everything between the
+ * attempts is the loop's (policy/run.c).
+ */
+#include <herdgate/pool.h>
+
+#include <string.h>
+
+#include "breaker/breaker.h"
+#include "breaker/clock.h"
+#include "breaker/error.h"
+#include "pool/call.h"
+#include "pool/exchange.h"
+
+/* One command under way. */
+struct command_call {
+    hg_pool *pool;
+    const struct hgi_command *command;
+    redisReply **reply;
+};
+
+/* How a take that gave no connection concerns the attempt. A failed dial is a failed attempt; the
+ * dialer told the breaker of it, once, so only a probe reports it again: as its own result. Anything
+ * else is the pool's no. */
+void hgi_take_failed(const struct hgi_take *take, hg_status status, struct hgi_attempt *attempt)
+{
+    attempt->status = status;
+    attempt->queue_ns = take->queue_ns;
+    attempt->dial_ns = take->dial_ns;
+    attempt->verdict.view = HGI_VIEW_NOTHING;
+    attempt->refused = !take->dial_failed;
+    if (take->dial_failed) {
+        attempt->verdict = take->verdict;
+        attempt->verdict.outcome = HG_OUTCOME_NOT_SENT;
+        attempt->verdict.view = attempt->is_probe ? HGI_VIEW_FAILURE : HGI_VIEW_NOTHING;
+    }
+}
+
+/* Until when an attempt that begins now may last, and whether that is all that the policy allows. */
+int64_t hgi_attempt_end(const struct hgi_attempt *attempt, int64_t timeout_ns, int64_t now_ns,
+                        bool *full)
+{
+    int64_t end_ns = hgi_deadline_after(now_ns, timeout_ns);
+    *full = end_ns <= attempt->call_deadline_ns;
+    return *full ? end_ns : attempt->call_deadline_ns;
+}
+
+static int64_t timeout_of(const struct hgi_command *command, int64_t timeout_ns)
+{
+    int64_t block_ns = command->facts.block_ns;
+    if (block_ns == 0 || timeout_ns < 0)
+        return timeout_ns;
+    return block_ns < 0 ? -1 : hgi_deadline_after(block_ns, timeout_ns);
+}
+
+static void command_attempt(void *arg, struct hgi_attempt *attempt)
+{
+    const struct command_call *call = arg;
+    hg_pool *pool = call->pool;
+    struct hgi_take take = { .deadline_ns = attempt->call_deadline_ns,
+                             .is_probe = attempt->is_probe };
+    hg_status status = hgi_take(pool, &take, attempt->error);
+    if (status != HG_OK) {
+        hgi_take_failed(&take, status, attempt);
+        return;
+    }
+    attempt->queue_ns = take.queue_ns;
+    attempt->dial_ns = take.dial_ns;
+    int64_t began_ns = hgi_now_ns();
+    struct hg_lease *lease = hgi_lease_begin(pool, take.slot, call->command->op_class, began_ns);
+    bool full;
+    int64_t end_ns =
+        hgi_attempt_end(attempt, timeout_of(call->command, attempt->timeout_ns), began_ns, &full);
+    redisReply *reply;
+    attempt->status = hgi_exchange(lease, call->command, end_ns, full, &reply, attempt->error);
+    if (attempt->status != HG_OK)
+        attempt->verdict = lease->verdict;
+    attempt->nil = reply && reply->type == REDIS_REPLY_NIL;
+    hgi_lease_end(lease);
+    attempt->server_ns = hgi_now_ns() - began_ns;
+    if (call->reply)
+        *call->reply = reply;
+    else
+        freeReplyObject(reply);
+}
+
+static void count(void *arg, enum hgi_run_count what)
+{
+    struct hgi_pool_counters *counters = &((hg_pool *)arg)->counters;
+    switch (what) {
+    case HGI_COUNT_RETRY:
+        hgi_count(&counters->retries);
+        break;
+    case HGI_COUNT_IGNORED:
+        hgi_count(&counters->ignored);
+        break;
+    case HGI_COUNT_BUDGET:
+        hgi_count(&counters->budget_refused);
+        break;
+    case HGI_COUNT_BREAKER:
+    default:
+        hgi_count(&counters->breaker_refused);
+        break;
+    }
+}
+
+/* The pool's own condition of wait_and_retry: PING, past the breaker, judged by its reply. */
+static bool server_is_ready(void *arg)
+{
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    hg_pool *pool = arg;
+    /* relaxed: only ends the waiting a little sooner. */
+    if (atomic_load_explicit(&pool->closing, memory_order_relaxed))
+        return true;
+    int64_t now_ns = hgi_now_ns();
+    struct hgi_command command = { .bytes = ping,
+                                   .length = sizeof ping - 1,
+                                   .op_class = &pool->settings->classes[HGI_CLASS_READ],
+                                   .name = "PING" };
+    struct hgi_take take = {
+        .deadline_ns = hgi_deadline_after(now_ns, pool->settings->condition_poll_ns),
+    };
+    if (hgi_take(pool, &take, NULL) != HG_OK)
+        return false;
+    struct hg_lease *lease = hgi_lease_begin(pool, take.slot, command.op_class, now_ns);
+    redisReply *reply;
+    hg_status status = hgi_exchange(
+        lease, &command, hgi_deadline_after(now_ns, pool->settings->pool.connect_timeout_ns), true,
+        &reply, NULL);
+    bool ready = status == HG_OK;
+    if (status != HG_OK && lease->verdict.code[0] != '\0')
+        ready = lease->verdict.recovery != HG_RECOVERY_WAIT_AND_RETRY;
+    freeReplyObject(reply);
+    hgi_lease_end(lease);
+    return ready;
+}
+
+void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hg_call_options *options)
+{
+    *call = (struct hgi_call) { .env = &hgi_env_real,
+                                .settings = pool->settings,
+                                .endpoint = pool->endpoint.text,
+                                .breaker = pool->breaker,
+                                .budget = pool->budget,
+                                .gate = &pool->gate,
+                                .condition = server_is_ready,
+                                .condition_arg = pool,
+                                .log = pool->log,
+                                .log_arg = pool->log_arg,
+                                .count = count,
+                                .count_arg = pool };
+    if (!options)
+        return;
+    call->deadline_ns = options->deadline_ns;
+    call->trace = options->trace;
+    if (options->condition) {
+        call->condition = options->condition;
+        call->condition_arg = options->condition_arg;
+    }
+}
+
+hg_status hgi_call_options_read(struct hg_call_options *out, const struct hg_call_options *options,
+                                const hg_pool *pool, const struct hgi_class **op_class,
+                                struct hg_error *err)
+{
+    *out = (struct hg_call_options)HG_CALL_OPTIONS_INIT;
+    if (options && options->size >= sizeof options->size)
+        memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
+    if (out->flags != 0)
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "options.flags is 0x%x; this version knows none, set it to 0",
+                             (unsigned)out->flags);
+    if (!out->op_class)
+        return HG_OK;
+    *op_class = hgi_settings_class(pool->settings, out->op_class);
+    if (*op_class)
+        return HG_OK;
+    return hgi_error_set(err, HG_ERR_VALIDATION,
+                         "the policy has no class \"%s\"; add it to \"classes\" or use a built-in "
+                         "one such as \"read\"",
+                         out->op_class);
+}
+
+/* May this command go out on a shared connection, for as long as it asks? */
+static hg_status allow(const struct hgi_command *command, const struct hgi_call *call,
+                       struct hg_error *err)
+{
+    if (!hgi_command_allowed_in_pool(&command->facts))
+        return hgi_error_set(
+            err, HG_ERR_VALIDATION,
+            "%s changes the connection, which other threads use next; use hg_call() "
+            "or hg_acquire()",
+            command->name);
+    if (command->facts.block_ns < 0 && call->deadline_ns <= 0 &&
+        (call->deadline_ns < 0 || command->op_class->deadline_ns < 0))
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "%s would block for ever; give it a timeout or the call a deadline",
+                             command->name);
+    return HG_OK;
+}
+
+/* Run formatted bytes, and free them. */
+static hg_status run_formatted(hg_pool *pool, const struct hg_call_options *options,
+                               redisReply **reply, struct hg_error *err, char *bytes, size_t length)
+{
+    struct hgi_command command = { .bytes = bytes, .length = length };
+    struct command_call arg = { .pool = pool, .command = &command, .reply = reply };
+    struct hgi_call call;
+    struct hg_call_options given;
+    hg_status status = hgi_command_inspect(&command, pool->settings, err);
+    if (status == HG_OK)
+        status = hgi_call_options_read(&given, options, pool, &command.op_class, err);
+    if (status == HG_OK) {
+        hgi_call_prepare(&call, pool, &given);
+        status = allow(&command, &call, err);
+    }
+    if (status == HG_OK) {
+        call.op_class = command.op_class;
+        call.operation = command.name;
+        call.key = given.key ? given.key : command.key;
+        call.key_length = given.key ? strlen(given.key) : command.key_length;
+        call.admit_flags = command.facts.block_ns != 0 ? HGI_ADMIT_NO_PROBE : 0;
+        status = hgi_run_loop(&call, command_attempt, &arg, err);
+    } else if (err) {
+        hgi_copy_text(err->operation, sizeof err->operation, command.name);
+        hgi_copy_text(err->endpoint, sizeof err->endpoint, pool->endpoint.text);
+    }
+    redisFreeCommand(bytes);
+    return status;
+}
+
+/* What hiredis's formatting functions return when they fail: -1 for memory or format (0.14.1), -1 for
+ * memory and -2 for format (1.x). */
+static hg_status not_formatted(long long result, struct hg_error *err)
+{
+    if (result == -1)
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "the command cannot be formatted: a wrong format string, or out of "
+                             "memory");
+    return hgi_error_set(err, HG_ERR_VALIDATION,
+                         "the format string is not valid; %%s takes a string, %%b a pointer and a "
+                         "size_t");
+}
+
+static hg_status no_pool(const char *what, struct hg_error *err)
+{
+    return hgi_error_set(err, HG_ERR_VALIDATION, "%s is NULL; give one", what);
+}
+
+hg_status hg_vcommand(hg_pool *pool, redisReply **reply, struct hg_error *err, const char *format,
+                      va_list arguments)
+{
+    if (reply)
+        *reply = NULL;
+    if (!pool || !format)
+        return no_pool(pool ? "format" : "pool", err);
+    if (!hgi_call_enter(pool, err))
+        return HG_ERR_CLOSED;
+    char *bytes = NULL;
+    int length = redisvFormatCommand(&bytes, format, arguments);
+    hg_status status = length < 0 ? not_formatted(length, err)
+                                  : run_formatted(pool, NULL, reply, err, bytes, (size_t)length);
+    hgi_call_leave(pool);
+    return status;
+}
+
+hg_status hg_command(hg_pool *pool, redisReply **reply, struct hg_error *err, const char *format,
+                     ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    hg_status status = hg_vcommand(pool, reply, err, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+hg_status hg_command_argv(hg_pool *pool, const struct hg_call_options *options, redisReply **reply,
+                          struct hg_error *err, int argc, const char **argv, const size_t *lengths)
+{
+    if (reply)
+        *reply = NULL;
+    if (!pool || !argv || argc <= 0)
+        return no_pool(!pool ? "pool" : "the command", err);
+    if (!hgi_call_enter(pool, err))
+        return HG_ERR_CLOSED;
+    char *bytes = NULL;
+    long long length = redisFormatCommandArgv(&bytes, argc, argv, lengths);
+    hg_status status = length < 0 ? not_formatted(length, err)
+                                  : run_formatted(pool, options, reply, err, bytes, (size_t)length);
+    hgi_call_leave(pool);
+    return status;
+}

@@ -1,0 +1,247 @@
+/* Bytes through one connection, under one absolute deadline.
+ *
+ * Sending: send(MSG_NOSIGNAL | MSG_DONTWAIT); only when the socket is full, ppoll for both directions.
+ * Receiving: if at least the socket's receive timeout is left, one blocking recv, which is the whole
+ * cost in the normal case; otherwise, and after a timeout or an interruption, ppoll with what is left.
+ * So a command costs two system calls, and neither dripping bytes nor signals stretch the deadline.
+ *
+ * Invariant: after anything but success the connection is marked broken and is never used again.
+ */
+#include "pool/conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "breaker/clock.h"
+#include "breaker/error.h"
+
+enum { RECEIVE_SIZE = 16 * 1024 };
+
+struct hgi_conn *hgi_conn_wrap(int fd, int64_t slice_ns)
+{
+    struct hgi_conn *conn = calloc(1, sizeof *conn);
+    redisContext *context = conn ? redisConnectFd(fd) : NULL;
+    if (!context || context->err) {
+        if (context)
+            redisFree(context); /* closes fd */
+        else
+            close(fd);
+        free(conn);
+        return NULL;
+    }
+    conn->context = context;
+    conn->slice_ns = slice_ns;
+    struct timeval slice = { .tv_sec = (time_t)(slice_ns / HGI_NS_PER_S),
+                             .tv_usec = (suseconds_t)(slice_ns % HGI_NS_PER_S / HGI_NS_PER_US) };
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof slice) != 0)
+        conn->slice_ns = HGI_NEVER; /* never block in recv: ppoll does it */
+    return conn;
+}
+
+void hgi_conn_close(struct hgi_conn *conn)
+{
+    if (!conn)
+        return;
+    redisFree(conn->context);
+    free(conn->out);
+    free(conn);
+}
+
+static struct hgi_io failed(struct hgi_conn *conn, enum hgi_io_kind kind, int sys_errno,
+                            size_t sent)
+{
+    conn->broken = true;
+    return (struct hgi_io) { .kind = kind, .sys_errno = sys_errno, .sent = sent };
+}
+
+/* Wait for one of `events`. 1: something is there; 0: the deadline; -1: errno. */
+static int wait_for(int fd, short events, int64_t deadline_ns, short *got)
+{
+    for (;;) {
+        int64_t left_ns = deadline_ns - hgi_now_ns();
+        struct timespec left = hgi_timespec(left_ns > 0 ? left_ns : 0);
+        struct pollfd entry = { .fd = fd, .events = events };
+        int ready = ppoll(&entry, 1, deadline_ns >= HGI_NEVER ? NULL : &left, NULL);
+        if (ready > 0 && got)
+            *got = entry.revents;
+        if (ready != 0 && !(ready < 0 && errno == EINTR))
+            return ready;
+        if (left_ns <= 0)
+            return 0;
+    }
+}
+
+/* Take what recv gave to the reader. False: out of memory. */
+static bool feed(struct hgi_conn *conn, const char *bytes, ssize_t length)
+{
+    return redisReaderFeed(conn->context->reader, bytes, (size_t)length) == REDIS_OK;
+}
+
+/* While the socket does not take our bytes: wait, and read what the server has to say. */
+static struct hgi_io make_room(struct hgi_conn *conn, int64_t deadline_ns, size_t sent)
+{
+    short got = 0;
+    int ready = wait_for(conn->context->fd, POLLIN | POLLOUT, deadline_ns, &got);
+    if (ready == 0)
+        return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, sent);
+    if (ready < 0)
+        return failed(conn, HGI_IO_ERROR, errno, sent);
+    if (got & POLLIN) {
+        char bytes[RECEIVE_SIZE];
+        ssize_t length = recv(conn->context->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (length == 0)
+            return failed(conn, HGI_IO_CLOSED, 0, sent);
+        if (length < 0 && errno != EAGAIN && errno != EINTR)
+            return failed(conn, HGI_IO_ERROR, errno, sent);
+        if (length > 0 && !feed(conn, bytes, length))
+            return failed(conn, HGI_IO_MEMORY, ENOMEM, sent);
+    }
+    return (struct hgi_io) { .kind = HGI_IO_OK, .sent = sent };
+}
+
+struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t length,
+                            int64_t deadline_ns)
+{
+    size_t sent = 0;
+    while (sent < length) {
+        ssize_t taken =
+            send(conn->context->fd, bytes + sent, length - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (taken >= 0) {
+            sent += (size_t)taken;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            struct hgi_io io = make_room(conn, deadline_ns, sent);
+            if (io.kind != HGI_IO_OK)
+                return io;
+        } else if (errno != EINTR) {
+            return failed(conn, HGI_IO_ERROR, errno, sent);
+        }
+    }
+    return (struct hgi_io) { .kind = HGI_IO_OK, .sent = sent };
+}
+
+/* One reply out of the reader, if a whole one is there. */
+static struct hgi_io parse(struct hgi_conn *conn, redisReply **reply)
+{
+    void *parsed = NULL;
+    redisReader *reader = conn->context->reader;
+    if (redisReaderGetReply(reader, &parsed) == REDIS_OK) {
+        *reply = parsed;
+        return (struct hgi_io) { .kind = HGI_IO_OK };
+    }
+    struct hgi_io io =
+        failed(conn, reader->err == REDIS_ERR_OOM ? HGI_IO_MEMORY : HGI_IO_PROTOCOL, 0, 0);
+    io.hiredis_err = reader->err;
+    hgi_copy_text(io.text, sizeof io.text, reader->errstr);
+    return io;
+}
+
+struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns)
+{
+    int fd = conn->context->fd;
+    bool may_block = true;
+    *reply = NULL;
+    for (;;) {
+        if (conn->context->reader->pos < conn->context->reader->len) {
+            struct hgi_io io = parse(conn, reply);
+            if (io.kind != HGI_IO_OK || *reply)
+                return io;
+        }
+        char bytes[RECEIVE_SIZE];
+        ssize_t length;
+        if (may_block && deadline_ns - hgi_now_ns() >= conn->slice_ns) {
+            length = recv(fd, bytes, sizeof bytes, 0);
+        } else {
+            int ready = wait_for(fd, POLLIN, deadline_ns, NULL);
+            if (ready == 0)
+                return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, 0);
+            if (ready < 0)
+                return failed(conn, HGI_IO_ERROR, errno, 0);
+            length = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        }
+        if (length == 0)
+            return failed(conn, HGI_IO_CLOSED, 0, 0);
+        if (length < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+                return failed(conn, HGI_IO_ERROR, errno, 0);
+            may_block = false;
+        } else if (!feed(conn, bytes, length)) {
+            return failed(conn, HGI_IO_MEMORY, ENOMEM, 0);
+        }
+    }
+}
+
+redisReply *hgi_conn_last_words(struct hgi_conn *conn)
+{
+    char bytes[512];
+    ssize_t length = recv(conn->context->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    redisReply *reply = NULL;
+    if (length > 0 && feed(conn, bytes, length) && parse(conn, &reply).kind == HGI_IO_OK)
+        return reply;
+    return NULL;
+}
+
+bool hgi_conn_append(struct hgi_conn *conn, const char *bytes, size_t length)
+{
+    if (conn->out_size - conn->out_length < length) {
+        size_t size = conn->out_size ? conn->out_size : 1024;
+        while (size - conn->out_length < length) {
+            if (size > SIZE_MAX / 2)
+                return false;
+            size *= 2;
+        }
+        char *grown = realloc(conn->out, size);
+        if (!grown)
+            return false;
+        conn->out = grown;
+        conn->out_size = size;
+    }
+    if (conn->out_length == 0)
+        conn->out_first = length;
+    memcpy(conn->out + conn->out_length, bytes, length);
+    conn->out_length += length;
+    return true;
+}
+
+void hgi_conn_note_effect(struct hgi_conn *conn, enum hgi_effect effect)
+{
+    switch (effect) {
+    case HGI_EFFECT_MULTI:
+        conn->multi = true;
+        break;
+    case HGI_EFFECT_EXEC:
+        conn->multi = conn->watching = false;
+        break;
+    case HGI_EFFECT_WATCH:
+        conn->watching = true;
+        break;
+    case HGI_EFFECT_UNWATCH:
+        conn->watching = false;
+        break;
+    case HGI_EFFECT_LASTING:
+        conn->lasting = true;
+        break;
+    case HGI_EFFECT_NONE:
+    default:
+        break;
+    }
+}
+
+bool hgi_conn_is_clean(const struct hgi_conn *conn)
+{
+    const redisContext *context = conn->context;
+    return !conn->broken && !conn->raw && !conn->multi && !conn->watching && !conn->lasting &&
+           conn->owed == 0 && conn->out_length == 0 && context->err == 0 &&
+           context->reader->pos == context->reader->len;
+}
+
+bool hgi_conn_has_stray_bytes(const struct hgi_conn *conn)
+{
+    char byte;
+    ssize_t length = recv(conn->context->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return length >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}

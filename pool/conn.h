@@ -1,0 +1,88 @@
+/* One connection to the server, and bytes through it: hiredis formats and parses, herdgate sends and
+ * receives. Its blocking calls can neither keep a deadline (bytes that drip, signals that interrupt:
+ * its timeout starts again) nor avoid SIGPIPE. */
+#ifndef HERDGATE_POOL_CONN_H
+#define HERDGATE_POOL_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <hiredis/hiredis.h>
+
+#include "policy/commands.h"
+#include "policy/settings.h"
+
+/* A connection belongs to one thread at a time: whoever holds its slot. */
+struct hgi_conn {
+    redisContext *context; /* owns the socket; its fd is ours to read and write */
+    uint32_t id;           /* unique in its pool; never 0 */
+    uint32_t epoch;        /* of the pool when it was made */
+    int64_t client_id;     /* the server's number for it; 0: not known */
+    int64_t made_ns;
+    int64_t dial_ns;    /* how long it took to make */
+    int64_t used_ns;    /* end of its last use; 0: never used */
+    int64_t expires_ns; /* its jittered end of life */
+    int64_t slice_ns;   /* SO_RCVTIMEO of the socket */
+    uint32_t owed;      /* replies that the server owes us */
+    char *out;          /* commands appended and not sent yet */
+    size_t out_length;
+    size_t out_first; /* length of the first of them */
+    size_t out_size;
+    bool broken; /* failed once: good for nothing any more */
+    bool multi;
+    bool watching;
+    bool lasting; /* something was changed that cannot be undone here */
+    bool raw;     /* the user had the context */
+};
+
+enum hgi_io_kind {
+    HGI_IO_OK,
+    HGI_IO_TIMEOUT,
+    HGI_IO_CLOSED, /* by the server */
+    HGI_IO_ERROR,  /* sys_errno */
+    HGI_IO_PROTOCOL,
+    HGI_IO_MEMORY
+};
+
+/* How an exchange went. */
+struct hgi_io {
+    enum hgi_io_kind kind;
+    int sys_errno;
+    int hiredis_err;
+    size_t sent;    /* bytes of this exchange that the kernel took */
+    char text[128]; /* PROTOCOL: what hiredis says */
+};
+
+/* Wrap a connected, blocking socket. NULL: out of memory, and the socket is closed. */
+struct hgi_conn *hgi_conn_wrap(int fd, int64_t slice_ns);
+
+/* Close and free. NULL does nothing. Sends no QUIT. */
+void hgi_conn_close(struct hgi_conn *conn);
+
+/* Send `length` bytes before the deadline, reading what comes meanwhile: a server may stop reading
+ * until its replies are read. Never raises SIGPIPE. */
+struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t length,
+                            int64_t deadline_ns);
+
+/* Read one reply before the deadline; *reply is the caller's. After anything but OK the connection is
+ * broken. */
+struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns);
+
+/* A reply that is already here, without reading the socket, or NULL. For the last words of a server
+ * that refused the connection. */
+redisReply *hgi_conn_last_words(struct hgi_conn *conn);
+
+/* Append bytes to the pipeline; false: out of memory. */
+bool hgi_conn_append(struct hgi_conn *conn, const char *bytes, size_t length);
+
+/* Note what a command that the server accepted does to the connection. */
+void hgi_conn_note_effect(struct hgi_conn *conn, enum hgi_effect effect);
+
+/* True if the next user would find nothing of the last one's. */
+bool hgi_conn_is_clean(const struct hgi_conn *conn);
+
+/* True if a connection at rest has bytes to read or has ended: a system call. */
+bool hgi_conn_has_stray_bytes(const struct hgi_conn *conn);
+
+#endif

@@ -1,0 +1,201 @@
+/* The dialers: the only threads that make connections, at most max_connecting at once.
+ *
+ * A dial begins when a caller waits whom no dial under way will serve, or when fewer connections stand
+ * than min_idle; never sooner than the back-off after a failed one, except for a probe of the breaker.
+ * A new connection goes to the first waiter. A failed dial is one failure for the breaker, and if no
+ * connection stands at all, its error goes to all who wait, at once.
+ *
+ * Invariants, under the mutex: connected + dialing <= size; dialing <= max_connecting; a slot is
+ * DIALING while exactly one dialer owns it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "breaker/breaker.h"
+#include "breaker/clock.h"
+#include "breaker/error.h"
+#include "policy/random.h"
+#include "pool/dial.h"
+#include "pool/internal.h"
+
+/* A tenth either way, so that connections made together do not end together. */
+static int64_t jittered_end(int64_t made_ns, int64_t lifetime_ns)
+{
+    if (lifetime_ns < 0)
+        return HGI_NEVER;
+    double factor = 0.9 + 0.2 * hgi_random_unit();
+    return hgi_deadline_after(made_ns, (int64_t)((double)lifetime_ns * factor));
+}
+
+bool hgi_dial_is_wanted(const hg_pool *pool)
+{
+    const struct hgi_pool_settings *settings = &pool->settings->pool;
+    /* relaxed: both are written under the mutex, which the caller holds. */
+    if (atomic_load_explicit(&pool->closing, memory_order_relaxed) ||
+        pool->connected + pool->dialing >= pool->size || pool->dialing >= settings->max_connecting)
+        return false;
+    uint32_t waiting = atomic_load_explicit(&pool->waiting, memory_order_relaxed);
+    return waiting > pool->dialing || pool->connected + pool->dialing < settings->min_idle;
+}
+
+static struct hgi_slot *own_empty_slot(hg_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->size; i++) {
+        struct hgi_slot *slot = &pool->slots[i];
+        /* relaxed: EMPTY is entered and left under the mutex, which is held. */
+        if (atomic_load_explicit(&slot->state, memory_order_relaxed) == HGI_SLOT_EMPTY) {
+            atomic_store_explicit(&slot->state, HGI_SLOT_DIALING, memory_order_relaxed);
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+/* Sleep, with the mutex given up, until a dial is due. False: the pool is closing. */
+static bool wait_until_due(hg_pool *pool)
+{
+    for (;;) {
+        /* relaxed: set under the mutex that is held. */
+        if (atomic_load_explicit(&pool->closing, memory_order_relaxed))
+            return false;
+        if (!hgi_dial_is_wanted(pool)) {
+            pthread_cond_wait(&pool->dial_wanted, &pool->mutex);
+        } else if (pool->dial_urgent || hgi_now_ns() >= pool->dial_not_before_ns) {
+            return true;
+        } else {
+            struct timespec due = hgi_timespec(pool->dial_not_before_ns);
+            pthread_cond_timedwait(&pool->dial_wanted, &pool->mutex, &due);
+        }
+    }
+}
+
+/* Put the next dial off: exponential, with full jitter, as the settings say. Mutex held. */
+static int64_t back_off(hg_pool *pool, int64_t now_ns)
+{
+    const struct hgi_pool_settings *settings = &pool->settings->pool;
+    const struct hg_retry retry = { .size = sizeof retry,
+                                    .max_attempts = UINT32_MAX,
+                                    .jitter = HG_JITTER_FULL,
+                                    .initial_delay_ns = settings->dial_backoff_initial_ns,
+                                    .max_delay_ns = settings->dial_backoff_max_ns,
+                                    .multiplier = 2.0 };
+    int64_t delay_ns =
+        hg_retry_delay_jittered(&retry, pool->dial_failures_in_a_row, 0, hgi_random_unit());
+    if (pool->dial_failures_in_a_row < UINT32_MAX)
+        pool->dial_failures_in_a_row++;
+    pool->dial_not_before_ns = now_ns + delay_ns;
+    return delay_ns;
+}
+
+/* A dial failed: tell the waiters, and then, with no lock held, breaker and log. Mutex held at entry
+ * and return. */
+static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct hgi_fault *fault,
+                        const char *text, int64_t took_ns, bool admitted, hg_permit permit)
+{
+    int64_t delay_ns = back_off(pool, hgi_now_ns());
+    hgi_classify(pool->settings, fault, &pool->dial_verdict);
+    pool->dial_errno = fault->sys_errno;
+    pool->last_dial_took_ns = took_ns;
+    hgi_copy_text(pool->dial_text, sizeof pool->dial_text, text);
+    /* relaxed: EMPTY is seen under the mutex only. */
+    atomic_store_explicit(&slot->state, HGI_SLOT_EMPTY, memory_order_relaxed);
+    struct hgi_verdict verdict = pool->dial_verdict;
+    if (pool->connected == 0)
+        hgi_fail_waiters(pool, HGI_WAKE_DIAL_FAILED);
+    pthread_mutex_unlock(&pool->mutex);
+
+    hgi_count(&pool->counters.dial_failures);
+    if (verdict.recovery == HG_RECOVERY_CIRCUIT_BREAKER && pool->breaker)
+        hg_breaker_trip(pool->breaker);
+    if (admitted)
+        hg_breaker_report(pool->breaker, permit, HG_RESULT_FAILURE, took_ns);
+    struct hg_error error;
+    hgi_error_set(&error, verdict.type, "%s", text);
+    error.severity = verdict.severity;
+    error.recovery = verdict.recovery;
+    error.outcome = HG_OUTCOME_NOT_SENT;
+    error.sys_errno = fault->sys_errno;
+    error.timestamp_ns = hgi_wall_ns();
+    error.elapsed_ns = error.dial_ns = took_ns;
+    hgi_copy_text(error.operation, sizeof error.operation, "connect");
+    hgi_copy_text(error.endpoint, sizeof error.endpoint, pool->endpoint.text);
+    hgi_copy_text(error.server_code, sizeof error.server_code, verdict.code);
+    hgi_pool_log(pool, HG_LOG_DIAL_FAILED, delay_ns, &error, NULL, error.message);
+    pthread_mutex_lock(&pool->mutex);
+}
+
+/* Hand a new connection over. Mutex held at entry and return. */
+static void dial_succeeded(hg_pool *pool, struct hgi_slot *slot, struct hgi_conn *conn,
+                           int64_t took_ns)
+{
+    pool->dial_failures_in_a_row = 0;
+    pool->dial_not_before_ns = 0;
+    pool->connected++;
+    conn->id = ++pool->next_conn_id;
+    if (conn->id == 0) /* 0 means none; an id is met again after 2^32 dials, its events long gone */
+        conn->id = ++pool->next_conn_id;
+    pthread_mutex_unlock(&pool->mutex);
+
+    conn->dial_ns = took_ns;
+    conn->made_ns = hgi_now_ns();
+    conn->expires_ns = jittered_end(conn->made_ns, pool->settings->pool.max_lifetime_ns);
+    slot->conn = conn;
+    hgi_keeper_watch(pool, slot);
+    /* relaxed: a DIALING slot is looked at by its dialer only; hgi_give() publishes it. */
+    atomic_store_explicit(&slot->state, HGI_SLOT_LEASED, memory_order_relaxed);
+    hgi_give(pool, slot);
+    pthread_mutex_lock(&pool->mutex);
+}
+
+static void dial_once(hg_pool *pool)
+{
+    struct hgi_slot *slot = own_empty_slot(pool);
+    if (!slot) {
+        fprintf(stderr, "herdgate: fewer connections than slots, and no slot is empty\n");
+        abort();
+    }
+    pool->dialing++;
+    pool->dial_urgent = false;
+    pthread_mutex_unlock(&pool->mutex);
+
+    const struct hgi_settings *settings = pool->settings;
+    hg_permit permit = { 0 };
+    bool admitted = pool->breaker && hgi_breaker_admit(pool->breaker, HGI_ADMIT_NO_PROBE, &permit);
+    hgi_count(&pool->counters.dials);
+    int64_t began_ns = hgi_now_ns();
+    uint32_t epoch = atomic_load_explicit(&pool->epoch, memory_order_relaxed);
+    struct hgi_dial_request request = {
+        .endpoint = &pool->endpoint,
+        .client_name = settings->client_name,
+        .deadline_ns = hgi_deadline_after(began_ns, settings->pool.connect_timeout_ns),
+        .slice_ns = pool->slice_ns,
+        .user_timeout_ns = settings->pool.tcp_user_timeout_ns,
+    };
+    struct hgi_conn *conn;
+    struct hgi_fault fault;
+    char text[160];
+    bool well = hgi_dial(&request, &conn, &fault, text, sizeof text);
+    int64_t took_ns = hgi_now_ns() - began_ns;
+    if (well) {
+        conn->epoch = epoch;
+        if (admitted)
+            hg_breaker_cancel(pool->breaker, permit); /* only calls say that the server is well */
+    }
+
+    pthread_mutex_lock(&pool->mutex);
+    pool->dialing--;
+    if (well)
+        dial_succeeded(pool, slot, conn, took_ns);
+    else
+        dial_failed(pool, slot, &fault, text, took_ns, admitted, permit);
+}
+
+void *hgi_dialer_main(void *argument)
+{
+    hg_pool *pool = argument;
+    pthread_mutex_lock(&pool->mutex);
+    while (wait_until_due(pool))
+        dial_once(pool);
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}

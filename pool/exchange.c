@@ -1,0 +1,325 @@
+/* One command on a leased connection.
+ *
+ * The bytes tell what the command is; the lease counts what left whole; a failure of any kind becomes
+ * plain facts (struct hgi_fault), which the policy judges. A failed exchange leaves the connection
+ * broken, so a late reply can never meet another command.
+ */
+#include "pool/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "breaker/clock.h"
+#include "breaker/error.h"
+
+enum { ARGUMENTS_ON_STACK = 64 };
+
+/* Read "*<n>\r\n" or "$<n>\r\n" at *at. False: not that. hiredis made these bytes. */
+static bool read_count(const char **at, const char *end, char mark, size_t *count)
+{
+    const char *p = *at;
+    if (p >= end || *p++ != mark)
+        return false;
+    *count = 0;
+    while (p < end && *p >= '0' && *p <= '9')
+        *count = *count * 10 + (size_t)(*p++ - '0');
+    if (end - p < 2)
+        return false;
+    *at = p + 2;
+    return true;
+}
+
+static bool split(const struct hgi_command *command, const char **argv, size_t *lengths,
+                  size_t argc)
+{
+    const char *at = command->bytes;
+    const char *end = at + command->length;
+    size_t count;
+    if (!read_count(&at, end, '*', &count) || count != argc)
+        return false;
+    for (size_t i = 0; i < argc; i++) {
+        if (!read_count(&at, end, '$', &lengths[i]) || (size_t)(end - at) < lengths[i] + 2)
+            return false;
+        argv[i] = at;
+        at += lengths[i] + 2;
+    }
+    return true;
+}
+
+/* The first word in capitals, for messages; what is not printable as '?'. */
+static void copy_name(char name[static HGI_NAME_SIZE], const char *word, size_t length)
+{
+    if (length >= HGI_NAME_SIZE)
+        length = HGI_NAME_SIZE - 1;
+    for (size_t i = 0; i < length; i++) {
+        char c = word[i];
+        if (c >= 'a' && c <= 'z')
+            c = (char)(c - 'a' + 'A');
+        name[i] = c > ' ' && c < 0x7f ? c : '?';
+    }
+    name[length] = '\0';
+}
+
+hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_settings *settings,
+                              struct hg_error *err)
+{
+    const char *stack_argv[ARGUMENTS_ON_STACK];
+    size_t stack_lengths[ARGUMENTS_ON_STACK];
+    const char **argv = stack_argv;
+    size_t *lengths = stack_lengths;
+    hg_status status = HG_OK;
+    const char *at = command->bytes;
+    size_t argc;
+    if (!read_count(&at, at + command->length, '*', &argc) || argc == 0)
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "the command is empty; give at least its name");
+    if (argc > ARGUMENTS_ON_STACK) { /* long vectors only: MGET of a hundred keys and the like */
+        argv = malloc(argc * sizeof *argv);
+        lengths = malloc(argc * sizeof *lengths);
+        if (!argv || !lengths) {
+            status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for %zu arguments", argc);
+            goto out;
+        }
+    }
+    if (!split(command, argv, lengths, argc) || argc > INT32_MAX) {
+        status = hgi_error_set(err, HG_ERR_VALIDATION, "the command cannot be encoded");
+        goto out;
+    }
+    command->facts = hgi_command_look((int)argc, argv, lengths);
+    command->op_class = hgi_command_class(settings, &command->facts, argv[0], lengths[0]);
+    copy_name(command->name, argv[0], lengths[0]);
+    command->key = NULL;
+    command->key_length = 0;
+    if (command->facts.key_index > 0 && (size_t)command->facts.key_index < argc) {
+        command->key = argv[command->facts.key_index];
+        command->key_length = lengths[command->facts.key_index];
+    }
+out:
+    if (argv != stack_argv) {
+        free(argv);
+        free(lengths);
+    }
+    return status;
+}
+
+struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_slot *slot,
+                                 const struct hgi_class *op_class, int64_t now_ns)
+{
+    struct hg_lease *lease = &slot->lease;
+    *lease = (struct hg_lease) { .pool = pool,
+                                 .slot = slot,
+                                 .op_class = op_class,
+                                 .began_ns = now_ns,
+                                 .deadline_ns = HGI_NEVER };
+    /* relaxed: read for statistics and messages only. */
+    atomic_store_explicit(&slot->leased_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&slot->holder, hgi_thread_id(), memory_order_relaxed);
+    hgi_bump(&slot->counters.acquired);
+    return lease;
+}
+
+void hgi_lease_end(struct hg_lease *lease)
+{
+    struct hgi_slot *slot = lease->slot;
+    slot->conn->used_ns = hgi_now_ns();
+    atomic_store_explicit(&slot->holder, 0, memory_order_relaxed); /* relaxed: as above */
+    hgi_give(lease->pool, slot);
+}
+
+/* A sentence about a failed exchange. `waited_ns`: for how long a reply was awaited. */
+static void describe(const struct hgi_io *io, bool sent_whole, int64_t waited_ns, char *text,
+                     size_t size)
+{
+    switch (io->kind) {
+    case HGI_IO_TIMEOUT:
+        if (sent_whole)
+            snprintf(text, size, "no reply within %.1f ms", (double)waited_ns / 1e6);
+        else
+            snprintf(text, size, "the server took only %zu bytes of it within %.1f ms", io->sent,
+                     (double)waited_ns / 1e6);
+        break;
+    case HGI_IO_CLOSED:
+        snprintf(text, size, "the server closed the connection");
+        break;
+    case HGI_IO_PROTOCOL:
+        snprintf(text, size, "the answer is not the Redis protocol: %s", io->text);
+        break;
+    case HGI_IO_MEMORY:
+        snprintf(text, size, "out of memory for the reply");
+        break;
+    case HGI_IO_ERROR:
+    case HGI_IO_OK:
+    default:
+        snprintf(text, size, "the connection failed: %s", strerrordesc_np(io->sys_errno));
+        break;
+    }
+}
+
+static enum hgi_fault_kind fault_kind(enum hgi_io_kind kind)
+{
+    switch (kind) {
+    case HGI_IO_TIMEOUT:
+        return HGI_FAULT_DEADLINE;
+    case HGI_IO_PROTOCOL:
+        return HGI_FAULT_PROTOCOL;
+    case HGI_IO_MEMORY:
+        return HGI_FAULT_MEMORY;
+    case HGI_IO_CLOSED:
+    case HGI_IO_ERROR:
+    case HGI_IO_OK:
+    default:
+        return HGI_FAULT_IO;
+    }
+}
+
+/* Note the verdict: in the lease, in the counters, and in what becomes of the connection. */
+static hg_status conclude(struct hg_lease *lease, const struct hgi_fault *fault)
+{
+    hg_pool *pool = lease->pool;
+    struct hgi_verdict *verdict = &lease->verdict;
+    hgi_classify(pool->settings, fault, verdict);
+    lease->failed = true;
+    hgi_bump(&lease->slot->counters.failures);
+    if (verdict->fate != HGI_FATE_KEEP)
+        lease->slot->conn->broken = true;
+    if (verdict->fate == HGI_FATE_DROP_EPOCH) {
+        uint32_t epoch = lease->slot->conn->epoch;
+        /* relaxed: a connection of the old epoch that is borrowed once more fails and is dropped. */
+        atomic_compare_exchange_strong_explicit(&pool->epoch, &epoch, epoch + 1,
+                                                memory_order_relaxed, memory_order_relaxed);
+    }
+    return verdict->type;
+}
+
+static hg_status io_failed(struct hg_lease *lease, const struct hgi_io *io, bool sent_whole,
+                           bool full_attempt, int64_t waited_ns, struct hg_error *err)
+{
+    struct hgi_fault fault = { .kind = fault_kind(io->kind),
+                               .sys_errno = io->kind == HGI_IO_TIMEOUT ? 0 : io->sys_errno,
+                               .sent_whole = sent_whole,
+                               .full_attempt = full_attempt,
+                               .class_kind = lease->op_class->kind };
+    hg_status status = conclude(lease, &fault);
+    char text[192];
+    describe(io, sent_whole, waited_ns, text, sizeof text);
+    bool may_run =
+        lease->verdict.outcome == HG_OUTCOME_UNKNOWN && lease->op_class->kind != HGI_CLASS_READ;
+    hgi_error_set(err, status, "%s%s", text,
+                  may_run ? "; the command may have run, or may run yet" : "");
+    if (err) {
+        err->sys_errno = io->sys_errno;
+        err->hiredis_err = io->hiredis_err;
+    }
+    return status;
+}
+
+/* opaque: that the server said no does not prove that nothing ran. */
+static hg_status refused_by_server(struct hg_lease *lease, const redisReply *reply, bool opaque,
+                                   struct hg_error *err)
+{
+    struct hgi_fault fault = { .kind = HGI_FAULT_REPLY,
+                               .text = reply->str,
+                               .text_length = reply->len,
+                               .sent_whole = true,
+                               .full_attempt = true,
+                               .opaque = opaque,
+                               .class_kind = lease->op_class->kind };
+    hg_status status = conclude(lease, &fault);
+    char text[256];
+    hgi_server_error_text(reply->str, reply->len, text, sizeof text);
+    hgi_error_set(err, status, "%s", text);
+    return status;
+}
+
+/* What belongs to every record that a lease's failure fills. */
+static hg_status fill(struct hg_lease *lease, hg_status status, const char *name,
+                      struct hg_error *err)
+{
+    if (!err)
+        return status;
+    const struct hgi_verdict *verdict = &lease->verdict;
+    err->severity = verdict->severity;
+    err->recovery = verdict->recovery;
+    err->outcome = verdict->outcome;
+    err->attempt = err->max_attempts = 1;
+    err->timestamp_ns = hgi_wall_ns();
+    hgi_copy_text(err->server_code, sizeof err->server_code, verdict->code);
+    hgi_copy_text(err->endpoint, sizeof err->endpoint, lease->pool->endpoint.text);
+    if (name)
+        hgi_copy_text(err->operation, sizeof err->operation, name);
+    if (lease->record && lease->record != err)
+        *lease->record = *err;
+    return status;
+}
+
+hg_status hgi_flush(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,
+                    struct hg_error *err)
+{
+    struct hgi_conn *conn = lease->slot->conn;
+    if (conn->out_length == 0)
+        return HG_OK;
+    int64_t began_ns = hgi_now_ns();
+    struct hgi_io io = hgi_conn_send(conn, conn->out, conn->out_length, deadline_ns);
+    bool something_whole = io.sent >= conn->out_first;
+    conn->out_length = 0;
+    if (something_whole)
+        lease->frames += 2; /* how many is not known: more than the one that can be judged alone */
+    if (io.kind == HGI_IO_OK)
+        return HG_OK;
+    hg_status status =
+        io_failed(lease, &io, something_whole, full_attempt, hgi_now_ns() - began_ns, err);
+    return fill(lease, status, NULL, err);
+}
+
+hg_status hgi_next_reply(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,
+                         redisReply **reply, struct hg_error *err)
+{
+    struct hgi_conn *conn = lease->slot->conn;
+    int64_t began_ns = hgi_now_ns();
+    struct hgi_io io = hgi_conn_receive(conn, reply, deadline_ns);
+    if (io.kind != HGI_IO_OK) {
+        hg_status status = io_failed(lease, &io, true, full_attempt, hgi_now_ns() - began_ns, err);
+        return fill(lease, status, NULL, err);
+    }
+    if (conn->owed > 0) /* a message of a subscription is owed to nobody */
+        conn->owed--;
+    if ((*reply)->type != REDIS_REPLY_ERROR)
+        return HG_OK;
+    hg_status status = refused_by_server(lease, *reply, true, err);
+    freeReplyObject(*reply);
+    *reply = NULL;
+    return fill(lease, status, NULL, err);
+}
+
+hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command,
+                       int64_t deadline_ns, bool full_attempt, redisReply **reply,
+                       struct hg_error *err)
+{
+    struct hgi_conn *conn = lease->slot->conn;
+    hgi_bump(&lease->slot->counters.attempts);
+    *reply = NULL;
+    int64_t began_ns = hgi_now_ns();
+    struct hgi_io io = hgi_conn_send(conn, command->bytes, command->length, deadline_ns);
+    bool whole = io.sent == command->length;
+    if (whole) {
+        lease->frames++;
+        conn->owed++;
+    }
+    if (io.kind == HGI_IO_OK)
+        io = hgi_conn_receive(conn, reply, deadline_ns);
+    if (io.kind != HGI_IO_OK) {
+        hg_status status = io_failed(lease, &io, whole, full_attempt, hgi_now_ns() - began_ns, err);
+        return fill(lease, status, command->name, err);
+    }
+    conn->owed--;
+    if ((*reply)->type == REDIS_REPLY_ERROR) {
+        bool opaque = command->facts.opaque || conn->multi;
+        hg_status status = refused_by_server(lease, *reply, opaque, err);
+        freeReplyObject(*reply);
+        *reply = NULL;
+        return fill(lease, status, command->name, err);
+    }
+    hgi_conn_note_effect(conn, command->facts.effect);
+    return HG_OK;
+}

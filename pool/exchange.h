@@ -1,0 +1,44 @@
+/* One command on a leased connection, and the judgement of how it went. What hg_command(), hg_call()
+ * and leases by hand have in common; a later way to move commands would stand beside it. */
+#ifndef HERDGATE_POOL_EXCHANGE_H
+#define HERDGATE_POOL_EXCHANGE_H
+
+#include "policy/commands.h"
+#include "pool/internal.h"
+
+/* A formatted command and what is known of it. */
+struct hgi_command {
+    const char *bytes;
+    size_t length;
+    struct hgi_command_facts facts;
+    const struct hgi_class *op_class;
+    char name[HGI_NAME_SIZE]; /* upper case */
+    const char *key;          /* into bytes, or NULL */
+    size_t key_length;
+};
+
+/* Look at formatted bytes: fill everything but op_class of *command from them. */
+hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_settings *settings,
+                              struct hg_error *err);
+
+/* Begin and end a lease of an owned slot. Ending gives the slot back. */
+struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_slot *slot,
+                                 const struct hgi_class *op_class, int64_t now_ns);
+void hgi_lease_end(struct hg_lease *lease);
+
+/* Send one command and read its reply before deadline_ns. HG_OK with *reply (the caller's), or the
+ * failure: lease->verdict judged, *err filled, *reply NULL. full_attempt: the server gets all the time
+ * that the policy allows for an attempt. */
+hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command,
+                       int64_t deadline_ns, bool full_attempt, redisReply **reply,
+                       struct hg_error *err);
+
+/* Send what was appended. */
+hg_status hgi_flush(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,
+                    struct hg_error *err);
+
+/* Read the next reply of what was sent. */
+hg_status hgi_next_reply(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,
+                         redisReply **reply, struct hg_error *err);
+
+#endif

@@ -1,0 +1,236 @@
+/* The pool as its own files see it: slots, waiters, dialers, and who may write what.
+ *
+ * A slot is a place for one connection. Its state word says who owns the rest of it:
+ *
+ *   EMPTY    nobody; a dialer takes it under the pool's mutex         -> DIALING
+ *   DIALING  the dialer that took it                                  -> LEASED (then given back), EMPTY
+ *   FREE     nobody; whoever moves it by CAS owns it                  -> LEASED, KEEPER
+ *   LEASED   the thread that took it, or was handed it                -> FREE, LEASED (handed on), EMPTY
+ *   KEEPER   the keeper, looking at an idle connection                -> FREE, LEASED (handed on), EMPTY
+ *
+ * So a connection is with one thread at a time, and a permit to use it IS the slot.
+ */
+#ifndef HERDGATE_POOL_INTERNAL_H
+#define HERDGATE_POOL_INTERNAL_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <herdgate/pool.h>
+#include <herdgate/stats.h>
+
+#include "policy/budget.h"
+#include "policy/gate.h"
+#include "policy/run.h"
+#include "policy/settings.h"
+#include "pool/conn.h"
+
+enum { HGI_CACHE_LINE = 64, HGI_CALL_STRIPES = 16, HGI_CONNECTING_MAX = 64 };
+
+enum hgi_slot_state {
+    HGI_SLOT_EMPTY,
+    HGI_SLOT_DIALING,
+    HGI_SLOT_FREE,
+    HGI_SLOT_LEASED,
+    HGI_SLOT_KEEPER
+};
+
+/* What a lease is: the right to one slot, and what was done with it. Lives in its slot. */
+struct hg_lease {
+    hg_pool *pool;
+    struct hgi_slot *slot;
+    const struct hgi_class *op_class;
+    int64_t began_ns;
+    int64_t deadline_ns;      /* of the attempt; HGI_NEVER: each command has its attempt_timeout */
+    int64_t call_deadline_ns; /* of the call, for commands that block */
+    hg_permit permit;
+    bool by_hand;    /* from hg_acquire(): hg_release() tells the breaker */
+    uint32_t frames; /* commands whose last byte left */
+    bool failed;     /* a command failed: `verdict` says how */
+    struct hgi_verdict verdict;
+    struct hg_error *record; /* of the attempt, or NULL */
+};
+
+/* Counters of a slot: written by its owner only, read by anyone; each alone is right, so relaxed. */
+struct hgi_slot_counters {
+    _Atomic uint64_t acquired;
+    _Atomic uint64_t attempts;
+    _Atomic uint64_t failures;
+};
+
+struct hgi_slot {
+    /* The line that takers touch. `state` is written by its owner, or by CAS from FREE. */
+    _Alignas(HGI_CACHE_LINE) _Atomic uint32_t state;
+    _Atomic uint32_t hung_up;  /* id of the connection the server closed; written by the keeper */
+    struct hgi_conn *conn;     /* the owner's; NULL when EMPTY or DIALING */
+    _Atomic int64_t leased_ns; /* since when; written by the holder */
+    _Atomic int32_t holder;    /* its thread id; written by the holder, 0: not leased */
+    int64_t warned_ns;         /* the lease of then was warned of; the keeper's */
+    struct hgi_slot_counters counters;
+    struct hg_lease lease;
+};
+
+/* Why a waiter was woken. The word is a futex. */
+enum hgi_wake {
+    HGI_WAKE_NOT_YET,
+    HGI_WAKE_GRANTED,
+    HGI_WAKE_DIAL_FAILED,
+    HGI_WAKE_BREAKER,
+    HGI_WAKE_CLOSED
+};
+
+/* A caller in the queue. Nodes belong to the pool, so a late futex wake meets memory that is there. */
+struct hgi_waiter {
+    _Atomic uint32_t word; /* enum hgi_wake; written by its waiter, then once by who wakes it */
+    bool is_probe;
+    struct hgi_slot *slot;   /* GRANTED: written before the word */
+    struct hgi_waiter *next; /* in the queue, or among the spare ones; the pool's mutex */
+    struct hgi_waiter *previous;
+    struct hgi_waiter *older; /* all nodes of the pool, for its end */
+};
+
+struct hgi_call_stripe {
+    _Alignas(HGI_CACHE_LINE) _Atomic int64_t running; /* written by the calling threads */
+};
+
+/* What happens rarely enough for a shared line. */
+struct hgi_pool_counters {
+    _Atomic uint64_t queued, pool_timeouts, retries, ignored, budget_refused, breaker_refused;
+    _Atomic uint64_t dials, dial_failures, closed_by_server, closed_unclean;
+};
+
+struct hg_pool {
+    /* Read by every call, written only while opening and closing. */
+    hg_policy *policy;
+    const struct hgi_settings *settings;
+    hg_breaker *breaker; /* NULL: switched off */
+    bool own_breaker;
+    hg_log_fn log;
+    void *log_arg;
+    struct hgi_endpoint endpoint; /* the policy's, or the one given when it was opened */
+    uint32_t size;
+    struct hgi_slot *slots;
+    struct hg_budget *budget;
+    struct hgi_gate gate;
+    int64_t slice_ns;
+    _Atomic uint32_t closing; /* written once, by close */
+    _Atomic uint32_t epoch;   /* connections of an earlier one retire; written by any caller */
+
+    /* Written whenever somebody has to wait. */
+    _Alignas(HGI_CACHE_LINE) _Atomic uint32_t waiting; /* length of the queue; under the mutex */
+    pthread_mutex_t mutex;                             /* guards all that follows up to `keeper` */
+    struct hgi_waiter *first;
+    struct hgi_waiter *last;
+    struct hgi_waiter *spare;
+    struct hgi_waiter *all;
+    pthread_cond_t dial_wanted; /* dialers wait here */
+    pthread_cond_t quiet_now;   /* close waits here for `quiet` */
+    uint32_t connected;         /* slots neither EMPTY nor DIALING */
+    uint32_t dialing;
+    uint32_t next_conn_id;
+    uint32_t dial_failures_in_a_row;
+    int64_t dial_not_before_ns;
+    int64_t last_dial_took_ns;
+    bool dial_urgent;                /* a probe of the breaker waits: dial now */
+    struct hgi_verdict dial_verdict; /* of the last failed dial */
+    char dial_text[160];
+    int dial_errno;
+    bool quiet;     /* no call, lease or dialer any more */
+    bool abandoned; /* close gave up waiting: the keeper frees the pool */
+
+    pthread_t keeper;
+    pthread_t dialers[HGI_CONNECTING_MAX];
+    uint32_t dialer_count;
+    int epoll_fd;
+    int wake_fd; /* eventfd: wakes the keeper */
+
+    struct hgi_pool_counters counters;
+    struct hgi_call_stripe calls[HGI_CALL_STRIPES];
+};
+
+/* --- take.c: connections to callers and back --- */
+
+/* What a caller wants, and what it got. */
+struct hgi_take {
+    int64_t deadline_ns; /* of the call */
+    bool is_probe;
+    struct hgi_slot *slot; /* the connection, on HG_OK */
+    bool dial_failed;      /* it failed by a failed dial, ... */
+    struct hgi_verdict
+        verdict; /* ... which is judged so; else the pool's own no: not to be tried again */
+    int64_t queue_ns;
+    int64_t dial_ns;
+};
+
+/* Take a connection, waiting in the queue until the deadline. HG_OK, or the status with *err filled:
+ * CONNECTION and others of a failed dial, POOL_TIMEOUT, CIRCUIT_OPEN, CLOSED, NO_MEMORY. */
+hg_status hgi_take(hg_pool *pool, struct hgi_take *take, struct hg_error *err);
+
+/* Give a slot back that the caller owns: on to the first waiter, else to FREE; or, if its connection
+ * is not fit for the next user, closed and EMPTY. */
+void hgi_give(hg_pool *pool, struct hgi_slot *slot);
+
+/* Close the connection of a slot that the caller owns. */
+void hgi_discard(hg_pool *pool, struct hgi_slot *slot);
+
+/* True if the connection of an owned slot may be used by the next caller now. */
+bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot);
+
+/* Wake everybody in the queue with `why`, the mutex held. When the breaker opened, its probes stay:
+ * they are how it learns. */
+void hgi_fail_waiters(hg_pool *pool, enum hgi_wake why);
+
+/* A call begins or ends; false: the pool is closing, and the call is not counted. A lease taken by
+ * hand counts as a call until it is released, on whatever thread. */
+bool hgi_call_enter(hg_pool *pool, struct hg_error *err);
+void hgi_call_leave(hg_pool *pool);
+
+/* The calling thread's number in the system. */
+int32_t hgi_thread_id(void);
+
+/* --- keeper.c, dialer.c: the pool's own threads --- */
+
+hg_status hgi_threads_start(hg_pool *pool, struct hg_error *err);
+
+/* With the mutex held: should another dial begin, the back-off aside? */
+bool hgi_dial_is_wanted(const hg_pool *pool);
+
+void *hgi_dialer_main(void *argument);
+void *hgi_keeper_main(void *argument);
+
+/* Have the keeper watch a new connection for the server's end of it. */
+void hgi_keeper_watch(hg_pool *pool, const struct hgi_slot *slot);
+
+/* Make the keeper look around now. */
+void hgi_keeper_wake(hg_pool *pool);
+
+/* True when no call is running and no lease is out, once the pool is closing. */
+bool hgi_nobody_inside(const hg_pool *pool);
+
+/* --- open.c --- */
+
+/* Free what is left of a pool that nobody uses. */
+void hgi_pool_free(hg_pool *pool);
+
+/* Tell the log hook, if there is one. No lock is held. */
+void hgi_pool_log(const hg_pool *pool, hg_log_kind kind, int64_t delay_ns,
+                  const struct hg_error *error, const struct hg_breaker_event *breaker,
+                  const char *text);
+
+/* One increment by the only writer of a counter: no locked instruction. */
+static inline void hgi_bump(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* One increment by any thread. relaxed: a number for people, nothing hangs on it. */
+static inline void hgi_count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+#endif

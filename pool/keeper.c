@@ -1,0 +1,242 @@
+/* The keeper: one thread that looks after connections nobody uses.
+ *
+ * It sleeps in epoll. Every connection is registered once, edge-triggered and for the server's end of
+ * it only, so replies never wake it; a connection that the server closed is gone before anyone borrows
+ * it. Once per sweep it owns each free slot for a moment, by the same CAS as a caller, and closes what
+ * is too old, idle for too long or has bytes nobody asked for, pings what has long been silent, and
+ * warns of leases that are held for long.
+ *
+ * It is also the last one out: when the pool closes, it waits until calls, leases and dialers are gone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "breaker/clock.h"
+#include "breaker/error.h"
+#include "pool/internal.h"
+
+enum { EVENTS_AT_ONCE = 64 };
+
+static const uint64_t wake_mark =
+    UINT64_MAX; /* epoll data of the eventfd; no slot has this index */
+
+void hgi_keeper_watch(hg_pool *pool, const struct hgi_slot *slot)
+{
+    uint64_t index = (uint64_t)(slot - pool->slots);
+    struct epoll_event event = { .events = EPOLLRDHUP | EPOLLET,
+                                 .data.u64 = index << 32 | slot->conn->id };
+    /* Without it the connection still works; its end is noticed by its next user. */
+    (void)epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, slot->conn->context->fd, &event);
+}
+
+void hgi_keeper_wake(hg_pool *pool)
+{
+    const uint64_t one = 1;
+    ssize_t written;
+    do
+        written = write(pool->wake_fd, &one, sizeof one);
+    while (written < 0 && errno == EINTR);
+}
+
+/* Own a FREE slot as the keeper. */
+static bool own_idle(struct hgi_slot *slot)
+{
+    uint32_t expected = HGI_SLOT_FREE;
+    /* [P4] acquire: the connection as its last owner left it; pairs with [P4] in make_free(). */
+    return atomic_compare_exchange_strong_explicit(&slot->state, &expected, HGI_SLOT_KEEPER,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
+static void log_lost(const hg_pool *pool, const char *text)
+{
+    hgi_pool_log(pool, HG_LOG_CONNECTION_LOST, 0, NULL, NULL, text);
+}
+
+/* The server ended connection `id` of this slot. Its holder, or its next one, reads the mark; if
+ * nobody has it, it goes now. */
+static void on_hang_up(hg_pool *pool, struct hgi_slot *slot, uint32_t id)
+{
+    /* relaxed: a hint that saves the next user a failure; the failure itself would be handled. */
+    atomic_store_explicit(&slot->hung_up, id, memory_order_relaxed);
+    if (!own_idle(slot))
+        return;
+    if (slot->conn->id != id) {
+        hgi_give(pool, slot);
+        return;
+    }
+    hgi_discard(pool, slot);
+    hgi_count(&pool->counters.closed_by_server);
+    log_lost(pool, "the server closed an idle connection; it is replaced when needed");
+}
+
+/* PING on an owned connection that has been silent for long. */
+static bool answers_ping(hg_pool *pool, struct hgi_conn *conn)
+{
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    int64_t deadline_ns = hgi_deadline_after(hgi_now_ns(), pool->settings->pool.connect_timeout_ns);
+    redisReply *reply = NULL;
+    struct hgi_io io = hgi_conn_send(conn, ping, sizeof ping - 1, deadline_ns);
+    if (io.kind == HGI_IO_OK)
+        io = hgi_conn_receive(conn, &reply, deadline_ns);
+    freeReplyObject(reply);
+    return io.kind == HGI_IO_OK;
+}
+
+static bool passed(int64_t now_ns, int64_t since_ns, int64_t limit_ns)
+{
+    return limit_ns >= 0 && now_ns - since_ns >= limit_ns;
+}
+
+/* Look at one idle connection. */
+static void inspect_idle(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns, uint32_t *spare)
+{
+    const struct hgi_pool_settings *settings = &pool->settings->pool;
+    if (!own_idle(slot))
+        return;
+    struct hgi_conn *conn = slot->conn;
+    int64_t used_ns = conn->used_ns ? conn->used_ns : conn->made_ns;
+    const char *why = NULL;
+    if (now_ns >= conn->expires_ns) {
+        hgi_discard(pool, slot);
+        return;
+    }
+    if (*spare > 0 && passed(now_ns, used_ns, settings->idle_timeout_ns)) {
+        (*spare)--;
+        hgi_discard(pool, slot);
+        return;
+    }
+    if (passed(now_ns, used_ns, HGI_NS_PER_S) && hgi_conn_has_stray_bytes(conn)) {
+        why = "an idle connection had ended or held bytes nobody asked for; it was closed";
+        hgi_count(&pool->counters.closed_unclean);
+    } else if (passed(now_ns, used_ns, settings->keepalive_ns)) {
+        if (answers_ping(pool, conn))
+            conn->used_ns = hgi_now_ns();
+        else
+            why = "an idle connection did not answer PING; it was closed";
+    }
+    if (why) {
+        hgi_discard(pool, slot);
+        log_lost(pool, why);
+    } else {
+        hgi_give(pool, slot);
+    }
+}
+
+static void warn_of_lease(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns)
+{
+    /* relaxed: a picture for people. */
+    int64_t since_ns = atomic_load_explicit(&slot->leased_ns, memory_order_relaxed);
+    int32_t holder = atomic_load_explicit(&slot->holder, memory_order_relaxed);
+    if (holder == 0 || slot->warned_ns == since_ns ||
+        !passed(now_ns, since_ns, pool->settings->pool.lease_warning_ns))
+        return;
+    slot->warned_ns = since_ns;
+    char text[128];
+    snprintf(text, sizeof text, "thread %d has held a lease for %.1f s; is hg_release() missing?",
+             (int)holder, (double)(now_ns - since_ns) / 1e9);
+    hgi_pool_log(pool, HG_LOG_LEASE_WARNING, 0, NULL, NULL, text);
+}
+
+static void sweep(hg_pool *pool)
+{
+    int64_t now_ns = hgi_now_ns();
+    pthread_mutex_lock(&pool->mutex);
+    uint32_t floor = pool->settings->pool.min_idle;
+    uint32_t spare = pool->connected > floor ? pool->connected - floor : 0;
+    pthread_mutex_unlock(&pool->mutex);
+    for (uint32_t i = 0; i < pool->size; i++) {
+        inspect_idle(pool, &pool->slots[i], now_ns, &spare);
+        warn_of_lease(pool, &pool->slots[i], now_ns);
+    }
+}
+
+/* How long between sweeps: a quarter of the shortest limit there is, between 20 ms and 1 s. */
+static int64_t sweep_interval(const struct hgi_pool_settings *settings)
+{
+    const int64_t limits[] = { settings->idle_timeout_ns, settings->max_lifetime_ns,
+                               settings->keepalive_ns, settings->lease_warning_ns };
+    int64_t shortest_ns = 4 * HGI_NS_PER_S;
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+        if (limits[i] >= 0 && limits[i] < shortest_ns)
+            shortest_ns = limits[i];
+    int64_t interval_ns = shortest_ns / 4;
+    return interval_ns > 20 * HGI_NS_PER_MS ? interval_ns : 20 * HGI_NS_PER_MS;
+}
+
+static void handle_events(hg_pool *pool, const struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u64 == wake_mark) {
+            uint64_t ignored;
+            (void)!read(pool->wake_fd, &ignored, sizeof ignored);
+        } else {
+            on_hang_up(pool, &pool->slots[events[i].data.u64 >> 32], (uint32_t)events[i].data.u64);
+        }
+    }
+}
+
+static bool is_closing(const hg_pool *pool)
+{
+    /* relaxed: the eventfd that is written after it wakes us to look again. */
+    return atomic_load_explicit(&pool->closing, memory_order_relaxed) != 0;
+}
+
+/* True when nobody is in a call or holds a lease. The pool is closing, so the counts only fall but for
+ * those who come, see it and go; a sum of 0 is final although the stripes are read one by one. */
+bool hgi_nobody_inside(const hg_pool *pool)
+{
+    int64_t running = 0;
+    /* [P2] seq_cst: after `closing` was set; pairs with [P2] in hgi_call_enter(). [P3] acquire: what
+     * the calls did to the pool, before its memory is freed; pairs with [P3] in hgi_call_leave(). */
+    for (uint32_t i = 0; i < HGI_CALL_STRIPES; i++)
+        running += atomic_load_explicit(&pool->calls[i].running, memory_order_seq_cst);
+    return running == 0;
+}
+
+/* The pool is closing: wait for the last, then let close know, or finish in its place. */
+static void see_everybody_out(hg_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->dialer_count; i++)
+        pthread_join(pool->dialers[i], NULL);
+    int64_t pause_ns = HGI_NS_PER_MS / 8;
+    while (!hgi_nobody_inside(pool)) {
+        hgi_sleep_until(hgi_now_ns() + pause_ns);
+        if (pause_ns < 10 * HGI_NS_PER_MS)
+            pause_ns *= 2;
+    }
+    pthread_mutex_lock(&pool->mutex);
+    pool->quiet = true;
+    bool abandoned = pool->abandoned;
+    pthread_cond_signal(&pool->quiet_now);
+    pthread_mutex_unlock(&pool->mutex);
+    if (abandoned)
+        hgi_pool_free(pool);
+}
+
+void *hgi_keeper_main(void *argument)
+{
+    hg_pool *pool = argument;
+    const int64_t interval_ns = sweep_interval(&pool->settings->pool);
+    int64_t next_ns = hgi_now_ns() + interval_ns;
+    struct epoll_event wake = { .events = EPOLLIN, .data.u64 = wake_mark };
+    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, pool->wake_fd, &wake) != 0) {
+        fprintf(stderr, "herdgate: the keeper cannot watch its own eventfd\n");
+        abort();
+    }
+    while (!is_closing(pool)) {
+        struct epoll_event events[EVENTS_AT_ONCE];
+        int64_t left_ns = next_ns - hgi_now_ns();
+        int timeout_ms = left_ns > 0 ? (int)(left_ns / HGI_NS_PER_MS) + 1 : 0;
+        handle_events(pool, events, epoll_wait(pool->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms));
+        if (hgi_now_ns() >= next_ns) {
+            sweep(pool);
+            next_ns = hgi_now_ns() + interval_ns;
+        }
+    }
+    see_everybody_out(pool);
+    return NULL;
+}

@@ -1,0 +1,380 @@
+/* Functions with a connection, and leases by hand.
+ *
+ * Both hold a slot for longer than one command. What is sent goes through exchange.c, which counts
+ * what left, so that the outcome of a function is known without its help: nothing left whole, and it
+ * may run again; one command failed, and its verdict is the function's; anything more is UNKNOWN.
+ */
+#include <herdgate/pool.h>
+
+#include <string.h>
+
+#include "breaker/breaker.h"
+#include "breaker/clock.h"
+#include "breaker/error.h"
+#include "pool/call.h"
+#include "pool/exchange.h"
+
+/* --- the lease's own commands --- */
+
+/* Until when a command on this lease may last that begins now, and whether that is all the policy
+ * allows. A command that blocks gets its own timeout on top. */
+static int64_t command_end(const struct hg_lease *lease, int64_t block_ns, bool *full)
+{
+    int64_t now_ns = hgi_now_ns();
+    int64_t timeout_ns = lease->op_class->attempt_timeout_ns;
+    int64_t end_ns = hgi_deadline_after(now_ns, timeout_ns);
+    if (block_ns > 0)
+        end_ns = hgi_deadline_after(end_ns, block_ns);
+    else if (block_ns < 0)
+        end_ns = HGI_NEVER;
+    else if (lease->deadline_ns < end_ns)
+        end_ns = lease->deadline_ns;
+    *full = end_ns <= lease->call_deadline_ns;
+    return *full ? end_ns : lease->call_deadline_ns;
+}
+
+static hg_status misuse(struct hg_lease *lease, struct hg_error *err, const char *what)
+{
+    hg_status status = hgi_error_set(err, HG_ERR_VALIDATION, "%s", what);
+    if (lease && lease->record && lease->record != err)
+        hgi_error_set(lease->record, HG_ERR_VALIDATION, "%s", what);
+    return status;
+}
+
+/* hiredis formatted `bytes`, or failed to. True: go on with *command; else *status. */
+static bool usable(struct hg_lease *lease, const char *bytes, long long length,
+                   struct hgi_command *command, hg_status *status, struct hg_error *err)
+{
+    *command = (struct hgi_command) { .bytes = bytes, .length = length > 0 ? (size_t)length : 0 };
+    if (length < 0)
+        *status = misuse(lease, err, "the command cannot be formatted: check the format string");
+    else if (lease->slot->conn->broken)
+        *status =
+            misuse(lease, err, "an earlier command failed on this connection; give the lease back");
+    else
+        *status = hgi_command_inspect(command, lease->pool->settings, err);
+    return *status == HG_OK;
+}
+
+/* Both take over `bytes`. */
+static hg_status lease_run(struct hg_lease *lease, redisReply **reply, struct hg_error *err,
+                           char *bytes, long long length)
+{
+    struct hgi_command command;
+    hg_status status;
+    redisReply *answer = NULL;
+    struct hgi_conn *conn = lease->slot->conn;
+    if (conn->owed > 0 || conn->out_length > 0) {
+        status =
+            misuse(lease, err, "replies to appended commands are outstanding; read them first");
+    } else if (usable(lease, bytes, length, &command, &status, err)) {
+        bool full;
+        int64_t end_ns = command_end(lease, command.facts.block_ns, &full);
+        status = hgi_exchange(lease, &command, end_ns, full, &answer, err);
+    }
+    if (status == HG_OK && err) {
+        hgi_error_clear(err);
+        err->outcome = HG_OUTCOME_EXECUTED;
+        if (answer && answer->type == REDIS_REPLY_NIL)
+            err->type = HG_ERR_NOT_FOUND;
+    }
+    if (reply)
+        *reply = answer;
+    else
+        freeReplyObject(answer);
+    redisFreeCommand(bytes);
+    return status;
+}
+
+static hg_status lease_append(struct hg_lease *lease, struct hg_error *err, char *bytes,
+                              long long length)
+{
+    struct hgi_command command;
+    hg_status status;
+    if (usable(lease, bytes, length, &command, &status, err)) {
+        struct hgi_conn *conn = lease->slot->conn;
+        if (hgi_conn_append(conn, command.bytes, command.length)) {
+            conn->owed++;
+            hgi_bump(&lease->slot->counters.attempts);
+            hgi_conn_note_effect(conn, command.facts.effect);
+        } else {
+            status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for %zu bytes of pipeline",
+                                   command.length);
+        }
+    }
+    redisFreeCommand(bytes);
+    return status;
+}
+
+hg_status hg_lease_vcommand(hg_lease *lease, redisReply **reply, struct hg_error *err,
+                            const char *format, va_list arguments)
+{
+    if (reply)
+        *reply = NULL;
+    if (!lease || !format)
+        return misuse(lease, err, lease ? "format is NULL" : "lease is NULL");
+    char *bytes = NULL;
+    int length = redisvFormatCommand(&bytes, format, arguments);
+    return lease_run(lease, reply, err, bytes, length);
+}
+
+hg_status hg_lease_command(hg_lease *lease, redisReply **reply, struct hg_error *err,
+                           const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    hg_status status = hg_lease_vcommand(lease, reply, err, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+hg_status hg_lease_command_argv(hg_lease *lease, redisReply **reply, struct hg_error *err, int argc,
+                                const char **argv, const size_t *lengths)
+{
+    if (reply)
+        *reply = NULL;
+    if (!lease || !argv || argc <= 0)
+        return misuse(lease, err, lease ? "the command is empty" : "lease is NULL");
+    char *bytes = NULL;
+    long long length = redisFormatCommandArgv(&bytes, argc, argv, lengths);
+    return lease_run(lease, reply, err, bytes, length);
+}
+
+hg_status hg_lease_append(hg_lease *lease, struct hg_error *err, const char *format, ...)
+{
+    if (!lease || !format)
+        return misuse(lease, err, lease ? "format is NULL" : "lease is NULL");
+    char *bytes = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = redisvFormatCommand(&bytes, format, arguments);
+    va_end(arguments);
+    return lease_append(lease, err, bytes, length);
+}
+
+hg_status hg_lease_append_argv(hg_lease *lease, struct hg_error *err, int argc, const char **argv,
+                               const size_t *lengths)
+{
+    if (!lease || !argv || argc <= 0)
+        return misuse(lease, err, lease ? "the command is empty" : "lease is NULL");
+    char *bytes = NULL;
+    long long length = redisFormatCommandArgv(&bytes, argc, argv, lengths);
+    return lease_append(lease, err, bytes, length);
+}
+
+hg_status hg_lease_reply(hg_lease *lease, redisReply **reply, struct hg_error *err)
+{
+    if (reply)
+        *reply = NULL;
+    if (!lease)
+        return misuse(lease, err, "lease is NULL");
+    struct hgi_conn *conn = lease->slot->conn;
+    if (conn->broken)
+        return misuse(lease, err,
+                      "an earlier command failed on this connection; give the lease back");
+    if (conn->owed == 0 && !conn->lasting)
+        return misuse(lease, err, "no reply is outstanding; append a command first");
+    bool full;
+    int64_t end_ns = command_end(lease, 0, &full);
+    redisReply *answer = NULL;
+    hg_status status = hgi_flush(lease, end_ns, full, err);
+    if (status == HG_OK)
+        status = hgi_next_reply(lease, end_ns, full, &answer, err);
+    if (status == HG_OK && err) {
+        hgi_error_clear(err);
+        err->outcome = HG_OUTCOME_EXECUTED;
+        if (answer && answer->type == REDIS_REPLY_NIL)
+            err->type = HG_ERR_NOT_FOUND;
+    }
+    if (reply)
+        *reply = answer;
+    else
+        freeReplyObject(answer);
+    return status;
+}
+
+redisContext *hg_lease_context(hg_lease *lease)
+{
+    if (!lease)
+        return NULL;
+    lease->slot->conn->raw = true;
+    return lease->slot->conn->context;
+}
+
+/* --- hg_call() --- */
+
+struct function_call {
+    hg_pool *pool;
+    const struct hgi_class *op_class;
+    hg_call_fn fn;
+    void *arg;
+};
+
+/* What is known of a function that failed. */
+static hg_outcome outcome_of(const struct hg_lease *lease)
+{
+    if (lease->slot->conn->raw)
+        return HG_OUTCOME_UNKNOWN;
+    if (lease->frames == 0)
+        return HG_OUTCOME_NOT_SENT;
+    return lease->frames == 1 && lease->failed ? lease->verdict.outcome : HG_OUTCOME_UNKNOWN;
+}
+
+/* Judge a status that the user gave: as the lease's own failure if it is that one. */
+static void judge_status(const struct hg_lease *lease, hg_status status,
+                         struct hgi_verdict *verdict)
+{
+    if (lease->failed && lease->verdict.type == status)
+        *verdict = lease->verdict;
+    else
+        hgi_classify_status(lease->pool->settings, status, "", verdict);
+}
+
+static void function_attempt(void *arg, struct hgi_attempt *attempt)
+{
+    const struct function_call *call = arg;
+    struct hgi_take take = { .deadline_ns = attempt->call_deadline_ns,
+                             .is_probe = attempt->is_probe };
+    hg_status status = hgi_take(call->pool, &take, attempt->error);
+    if (status != HG_OK) {
+        hgi_take_failed(&take, status, attempt);
+        return;
+    }
+    attempt->queue_ns = take.queue_ns;
+    attempt->dial_ns = take.dial_ns;
+    int64_t began_ns = hgi_now_ns();
+    struct hg_lease *lease = hgi_lease_begin(call->pool, take.slot, call->op_class, began_ns);
+    bool full;
+    lease->call_deadline_ns = attempt->call_deadline_ns;
+    lease->deadline_ns = hgi_attempt_end(attempt, attempt->timeout_ns, began_ns, &full);
+    lease->record = attempt->error;
+    hgi_error_clear(attempt->error);
+    struct hg_attempt view = { .size = sizeof view,
+                               .number = attempt->number,
+                               .max_attempts = attempt->max_attempts,
+                               .deadline_ns = lease->deadline_ns,
+                               .error = attempt->error };
+    status = call->fn(lease, call->arg, &view);
+    if (status < 0) {
+        attempt->status = status;
+        attempt->retry_after_ns = view.retry_after_ns;
+        judge_status(lease, status, &attempt->verdict);
+        attempt->verdict.outcome =
+            view.outcome != HG_OUTCOME_UNKNOWN ? view.outcome : outcome_of(lease);
+        if (!attempt->error->message[0])
+            hgi_error_message(attempt->error, "the function returned %s", hg_status_name(status));
+    }
+    hgi_lease_end(lease);
+    attempt->server_ns = hgi_now_ns() - began_ns;
+}
+
+hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_fn fn, void *arg,
+                  struct hg_error *err)
+{
+    if (!pool || !fn)
+        return hgi_error_set(err, HG_ERR_VALIDATION, "hg_call: %s is NULL; give one",
+                             pool ? "fn" : "pool");
+    if (!hgi_call_enter(pool, err))
+        return HG_ERR_CLOSED;
+    struct hg_call_options given;
+    const struct hgi_class *op_class = &pool->settings->classes[HGI_CLASS_WRITE_ONCE];
+    hg_status status = hgi_call_options_read(&given, options, pool, &op_class, err);
+    if (status == HG_OK) {
+        struct function_call function = {
+            .pool = pool, .op_class = op_class, .fn = fn, .arg = arg
+        };
+        struct hgi_call call;
+        hgi_call_prepare(&call, pool, &given);
+        call.op_class = op_class;
+        call.operation = "call";
+        call.key = given.key;
+        call.key_length = given.key ? strlen(given.key) : 0;
+        status = hgi_run_loop(&call, function_attempt, &function, err);
+    }
+    hgi_call_leave(pool);
+    return status;
+}
+
+/* --- leases by hand --- */
+
+struct acquire_call {
+    hg_pool *pool;
+    const struct hgi_class *op_class;
+    struct hg_lease *lease;
+};
+
+static void acquire_attempt(void *arg, struct hgi_attempt *attempt)
+{
+    struct acquire_call *call = arg;
+    struct hgi_take take = { .deadline_ns = attempt->call_deadline_ns,
+                             .is_probe = attempt->is_probe };
+    hg_status status = hgi_take(call->pool, &take, attempt->error);
+    if (status != HG_OK) {
+        hgi_take_failed(&take, status, attempt);
+        return;
+    }
+    attempt->queue_ns = take.queue_ns;
+    attempt->dial_ns = take.dial_ns;
+    call->lease = hgi_lease_begin(call->pool, take.slot, call->op_class, hgi_now_ns());
+    call->lease->call_deadline_ns = HGI_NEVER;
+    call->lease->permit = attempt->permit;
+    call->lease->by_hand = true;
+    attempt->keeps_permit = true;
+}
+
+hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_options *options,
+                     struct hg_error *err)
+{
+    if (out)
+        *out = NULL;
+    if (!pool || !out)
+        return hgi_error_set(err, HG_ERR_VALIDATION, "hg_acquire: %s is NULL; give one",
+                             pool ? "out" : "pool");
+    if (!hgi_call_enter(pool, err))
+        return HG_ERR_CLOSED;
+    struct hg_call_options given;
+    const struct hgi_class *op_class = &pool->settings->classes[HGI_CLASS_WRITE_ONCE];
+    hg_status status = hgi_call_options_read(&given, options, pool, &op_class, err);
+    if (status == HG_OK) {
+        struct hgi_class once = *op_class;
+        once.retry.max_attempts = 1;
+        struct acquire_call acquire = { .pool = pool, .op_class = op_class };
+        struct hgi_call call;
+        hgi_call_prepare(&call, pool, &given);
+        call.op_class = &once;
+        call.operation = "acquire";
+        call.key = given.key;
+        call.key_length = given.key ? strlen(given.key) : 0;
+        status = hgi_run_loop(&call, acquire_attempt, &acquire, err);
+        *out = acquire.lease;
+    }
+    if (status != HG_OK)
+        hgi_call_leave(pool); /* else hg_release() does */
+    return status;
+}
+
+static void report(const struct hg_lease *lease, hg_status how_it_went, int64_t elapsed_ns)
+{
+    hg_breaker *breaker = lease->pool->breaker;
+    if (!breaker || !lease->by_hand)
+        return;
+    struct hgi_verdict verdict = { .view = HGI_VIEW_SUCCESS };
+    if (how_it_went < 0)
+        judge_status(lease, how_it_went, &verdict);
+    if (verdict.view == HGI_VIEW_NOTHING)
+        hg_breaker_cancel(breaker, lease->permit);
+    else
+        hg_breaker_report(breaker, lease->permit,
+                          verdict.view == HGI_VIEW_SUCCESS ? HG_RESULT_SUCCESS : HG_RESULT_FAILURE,
+                          elapsed_ns);
+}
+
+void hg_release(hg_lease *lease, hg_status how_it_went)
+{
+    if (!lease)
+        return;
+    hg_pool *pool = lease->pool;
+    report(lease, how_it_went, hgi_now_ns() - lease->began_ns);
+    hgi_lease_end(lease);
+    hgi_call_leave(pool);
+}

@@ -1,0 +1,334 @@
+/* The attempt loop with a clock and chance of the test's own: no real waiting. */
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "breaker/clock.h"
+#include "policy/budget.h"
+#include "policy/run.h"
+
+#define MS HGI_NS_PER_MS
+
+/* A clock that moves only when somebody sleeps or an attempt takes time. */
+struct world {
+    int64_t now_ns;
+    int64_t slept_ns;
+    unsigned sleeps;
+};
+
+static int64_t world_now(void *arg)
+{
+    return ((struct world *)arg)->now_ns;
+}
+
+static void world_sleep(void *arg, int64_t when_ns)
+{
+    struct world *world = arg;
+    if (when_ns > world->now_ns) {
+        world->slept_ns += when_ns - world->now_ns;
+        world->now_ns = when_ns;
+    }
+    world->sleeps++;
+}
+
+static double world_unit(void *arg)
+{
+    (void)arg;
+    return 0.5;
+}
+
+/* A server on cue: fails so many times, each attempt taking so long. */
+struct script {
+    struct world *world;
+    unsigned failures;
+    int64_t takes_ns;
+    struct hgi_verdict verdict;
+    bool refuse;
+    unsigned calls;
+    int64_t hint_ns;
+};
+
+static void scripted_attempt(void *arg, struct hgi_attempt *attempt)
+{
+    struct script *script = arg;
+    script->calls++;
+    script->world->now_ns += script->takes_ns;
+    attempt->server_ns = script->takes_ns;
+    if (script->calls > script->failures)
+        return;
+    attempt->status = script->verdict.type;
+    attempt->verdict = script->verdict;
+    attempt->refused = script->refuse;
+    attempt->retry_after_ns = script->hint_ns;
+    attempt->error->size = sizeof *attempt->error;
+    memset((char *)attempt->error + sizeof(size_t), 0, sizeof *attempt->error - sizeof(size_t));
+    strcpy(attempt->error->message, "it did not work");
+}
+
+struct setting {
+    struct world world;
+    struct script script;
+    struct hgi_settings settings;
+    struct hgi_env env;
+    struct hgi_call call;
+    struct hg_trace trace;
+    struct hg_error err;
+};
+
+static void set_up(struct setting *setting, const char *op_class, unsigned failures)
+{
+    memset(setting, 0, sizeof *setting);
+    hgi_settings_defaults(&setting->settings);
+    setting->world.now_ns = 1000 * MS;
+    setting->script = (struct script) { .world = &setting->world,
+                                        .failures = failures,
+                                        .takes_ns = 10 * MS,
+                                        .verdict = { .type = HG_ERR_CONNECTION,
+                                                     .severity = HG_SEVERITY_HIGH,
+                                                     .recovery = HG_RECOVERY_RETRY_WITH_BACKOFF,
+                                                     .outcome = HG_OUTCOME_NOT_SENT,
+                                                     .view = HGI_VIEW_FAILURE } };
+    setting->env = (struct hgi_env) { world_now, world_sleep, world_unit, &setting->world };
+    setting->call =
+        (struct hgi_call) { .env = &setting->env,
+                            .settings = &setting->settings,
+                            .op_class = hgi_settings_class(&setting->settings, op_class),
+                            .operation = "GET",
+                            .key = "k",
+                            .key_length = 1,
+                            .endpoint = "here:1",
+                            .trace = &setting->trace };
+}
+
+static hg_status run(struct setting *setting)
+{
+    return hgi_run_loop(&setting->call, scripted_attempt, &setting->script, &setting->err);
+}
+
+Test(run, a_success_at_the_first_attempt_waits_for_nothing)
+{
+    struct setting s;
+    set_up(&s, "read", 0);
+    cr_assert_eq(run(&s), HG_OK);
+    cr_assert_eq(s.err.type, HG_OK);
+    cr_assert_eq(s.err.attempt, 1);
+    cr_assert_eq(s.world.sleeps, 0);
+    cr_assert_eq(s.trace.attempts, 1);
+    cr_assert_eq(s.trace.retries, 0);
+    cr_assert_eq(s.trace.elapsed_ns, 10 * MS);
+}
+
+Test(run, the_trace_says_what_a_call_went_through_that_ended_well)
+{
+    struct setting s;
+    set_up(&s, "read", 2);
+    cr_assert_eq(run(&s), HG_OK);
+    cr_assert_eq(s.trace.attempts, 3);
+    cr_assert_eq(s.trace.retries, 2);
+    cr_assert_eq(s.trace.retry[0].cause, HG_ERR_CONNECTION);
+    /* fast: 25 ms and 62.5 ms, and with the additive jitter of 0.5 each 5 % more */
+    cr_assert_eq(s.trace.retry[0].delay_ns, 26250000);
+    cr_assert_eq(s.trace.retry[1].delay_ns, 65625000);
+    cr_assert_eq(s.trace.backoff_ns, 26250000 + 65625000);
+    cr_assert_eq(s.trace.server_ns, 30 * MS);
+    cr_assert_eq(s.trace.elapsed_ns, s.trace.backoff_ns + s.trace.server_ns);
+}
+
+Test(run, all_attempts_used_is_retry_exhausted_with_the_last_cause_and_full_context)
+{
+    struct setting s;
+    set_up(&s, "read", 100);
+    s.script.takes_ns = 0;
+    cr_assert_eq(run(&s), HG_ERR_RETRY_EXHAUSTED);
+    cr_assert_eq(s.script.calls, 5);
+    cr_assert_eq(s.err.cause, HG_ERR_CONNECTION);
+    cr_assert_eq(s.err.attempt, 5);
+    cr_assert_eq(s.err.max_attempts, 5);
+    cr_assert_eq(s.err.stop_reason, HG_STOP_ATTEMPTS);
+    cr_assert(hg_error_is(&s.err, HG_ERR_CONNECTION));
+    cr_assert(hg_error_is(&s.err, HG_ERR_RETRY_EXHAUSTED));
+    cr_assert_str_eq(s.err.operation, "GET");
+    cr_assert_str_eq(s.err.key, "k");
+    cr_assert_str_eq(s.err.endpoint, "here:1");
+    cr_assert_gt(s.err.timestamp_ns, 0);
+    cr_assert_eq(s.err.elapsed_ns, s.world.slept_ns);
+    cr_assert_str_eq(s.err.message,
+                     "here:1: all 5 attempts failed; the last attempt: it did not work");
+}
+
+Test(run, no_call_outlives_its_deadline)
+{
+    struct setting s;
+    set_up(&s, "read", 100);
+    s.call.deadline_ns = 100 * MS;
+    cr_assert_eq(run(&s), HG_ERR_TIMEOUT);
+    cr_assert_eq(s.err.stop_reason, HG_STOP_DEADLINE);
+    cr_assert_eq(s.err.cause, HG_ERR_CONNECTION);
+    cr_assert_lt(s.world.now_ns, 1100 * MS);
+    cr_assert_eq(s.script.calls, 2); /* 10 + 26.25 + 10, and the next delay of 65.6 would pass it */
+}
+
+Test(run, write_once_that_may_have_run_is_returned_as_such_and_never_repeated)
+{
+    struct setting s;
+    set_up(&s, "write_once", 100);
+    s.script.verdict.outcome = HG_OUTCOME_UNKNOWN;
+    cr_assert_eq(run(&s), HG_ERR_CONNECTION);
+    cr_assert_eq(s.script.calls, 1);
+    cr_assert_eq(s.err.outcome, HG_OUTCOME_UNKNOWN);
+    cr_assert_eq(s.err.stop_reason, HG_STOP_OUTCOME);
+}
+
+Test(run, a_refusal_is_never_retried)
+{
+    struct setting s;
+    set_up(&s, "read", 100);
+    s.script.refuse = true;
+    s.script.verdict.type = HG_ERR_POOL_TIMEOUT;
+    cr_assert_eq(run(&s), HG_ERR_POOL_TIMEOUT);
+    cr_assert_eq(s.script.calls, 1);
+    cr_assert_eq(s.err.attempt, 0);
+}
+
+Test(run, ignore_gives_ignored_and_the_error)
+{
+    struct setting s;
+    set_up(&s, "read", 100);
+    s.script.verdict.recovery = HG_RECOVERY_IGNORE;
+    cr_assert_eq(run(&s), HG_IGNORED);
+    cr_assert_eq(s.err.type, HG_ERR_CONNECTION);
+    cr_assert_str_eq(s.err.message, "here:1: it did not work");
+}
+
+Test(run, fixed_delay_waits_the_same_each_time)
+{
+    struct setting s;
+    set_up(&s, "read", 3);
+    s.script.verdict.recovery = HG_RECOVERY_RETRY_WITH_DELAY;
+    s.script.verdict.delay_ns = 40 * MS;
+    cr_assert_eq(run(&s), HG_OK);
+    cr_assert_eq(s.world.slept_ns, 120 * MS);
+}
+
+Test(run, circuit_breaker_recovery_opens_the_breaker_for_the_next_call)
+{
+    struct setting s;
+    set_up(&s, "read", 1);
+    s.script.verdict.recovery = HG_RECOVERY_CIRCUIT_BREAKER;
+    cr_assert_eq(hg_breaker_new(&s.call.breaker, NULL, NULL), HG_OK);
+    cr_assert_eq(run(&s), HG_ERR_CONNECTION);
+    cr_assert_eq(hg_breaker_state_now(s.call.breaker), HG_BREAKER_OPEN);
+    cr_assert_eq(run(&s), HG_ERR_CIRCUIT_OPEN);
+    cr_assert_eq(s.script.calls, 1);
+    cr_assert_gt(s.err.retry_after_ns, 0);
+    cr_assert_eq(s.err.stop_reason, HG_STOP_BREAKER);
+    cr_assert_eq(s.err.outcome, HG_OUTCOME_NOT_SENT);
+    cr_assert_eq(s.err.attempt, 0);
+    hg_breaker_free(s.call.breaker);
+}
+
+Test(run, failures_are_told_to_the_breaker_and_open_it)
+{
+    struct setting s;
+    set_up(&s, "read", 100);
+    s.call.deadline_ns = -1;
+    cr_assert_eq(hg_breaker_new(&s.call.breaker, NULL, NULL), HG_OK);
+    cr_assert_eq(run(&s), HG_ERR_RETRY_EXHAUSTED);
+    cr_assert_eq(hg_breaker_state_now(s.call.breaker), HG_BREAKER_OPEN);
+    struct hg_breaker_snapshot snapshot = { .size = sizeof snapshot };
+    hg_breaker_take_snapshot(s.call.breaker, &snapshot);
+    cr_assert_eq(snapshot.failed, 5);
+    hg_breaker_free(s.call.breaker);
+}
+
+Test(run, the_budget_stops_retries_and_the_last_type_is_returned)
+{
+    struct setting s;
+    set_up(&s, "read", 1000000);
+    hg_policy policy = { .owners = 1 };
+    hgi_settings_defaults(&policy.settings);
+    cr_assert_eq(hg_budget_new(&s.call.budget, &policy, NULL), HG_OK);
+    unsigned stopped = 0;
+    for (int i = 0; i < 200; i++) {
+        s.script.takes_ns = 0;
+        int64_t now_ns = s.world.now_ns;
+        hg_status status = run(&s);
+        s.world.now_ns = now_ns; /* all in the same instant */
+        if (s.err.stop_reason == HG_STOP_BUDGET) {
+            cr_assert_eq(status, HG_ERR_CONNECTION);
+            stopped++;
+        }
+    }
+    cr_assert_gt(stopped, 150);
+    hg_budget_free(s.call.budget);
+}
+
+Test(run, a_server_hint_is_the_earliest_time_of_the_retry)
+{
+    struct setting s;
+    set_up(&s, "read", 1);
+    s.script.hint_ns = 700 * MS;
+    cr_assert_eq(run(&s), HG_OK);
+    cr_assert_eq(s.world.slept_ns, 700 * MS);
+}
+
+struct seen {
+    unsigned retries;
+    int64_t delay_ns;
+    hg_status type;
+};
+
+static void on_log(void *arg, const struct hg_log_event *event)
+{
+    struct seen *seen = arg;
+    if (event->kind == HG_LOG_RETRY) {
+        seen->retries++;
+        seen->delay_ns = event->delay_ns;
+        seen->type = event->error->type;
+    }
+}
+
+Test(run, the_log_hook_gets_every_retry_with_its_delay_and_cause)
+{
+    struct setting s;
+    struct seen seen = { 0 };
+    set_up(&s, "read", 2);
+    s.call.log = on_log;
+    s.call.log_arg = &seen;
+    cr_assert_eq(run(&s), HG_OK);
+    cr_assert_eq(seen.retries, 2);
+    cr_assert_eq(seen.delay_ns, 65625000);
+    cr_assert_eq(seen.type, HG_ERR_CONNECTION);
+}
+
+Test(run, a_call_whose_time_is_over_before_it_begins_makes_no_attempt)
+{
+    struct setting s;
+    set_up(&s, "read", 0);
+    s.script.takes_ns = 0;
+    struct hgi_class op_class = *s.call.op_class;
+    op_class.deadline_ns = 0; /* zero time: over at once */
+    s.call.op_class = &op_class;
+    s.call.deadline_ns = 0;
+    cr_assert_eq(run(&s), HG_ERR_TIMEOUT);
+    cr_assert_eq(s.script.calls, 0);
+    cr_assert_eq(s.err.outcome, HG_OUTCOME_NOT_SENT);
+}
+
+Test(run, a_breaker_that_stays_open_for_longer_than_the_call_may_last_has_refused_it)
+{
+    struct setting s;
+    set_up(&s, "read", 100);
+    s.call.deadline_ns = 300 * MS; /* the first open period is 800 ms at the least */
+    s.script.takes_ns = 0;
+    struct hg_breaker_options options = HG_BREAKER_OPTIONS_INIT;
+    options.failure_threshold = 2;
+    cr_assert_eq(hg_breaker_new(&s.call.breaker, &options, NULL), HG_OK);
+    cr_assert_eq(run(&s), HG_ERR_CIRCUIT_OPEN);
+    cr_assert_eq(s.script.calls, 2);
+    cr_assert_eq(s.err.cause, HG_ERR_CONNECTION);
+    cr_assert_eq(s.err.stop_reason, HG_STOP_BREAKER);
+    cr_assert_gt(s.err.retry_after_ns, 0);
+    cr_assert_lt(s.world.now_ns, 1300 * MS);
+    hg_breaker_free(s.call.breaker);
+}

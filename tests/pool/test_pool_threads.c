@@ -1,0 +1,323 @@
+/* Many threads on few connections, on a real server: a reply belongs to its command, waiters are
+ * served in order, connections never exceed their limit, closing waits for those inside. A plain
+ * program, so that it also runs under ThreadSanitizer. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "breaker/clock.h"
+#include "tests/pool/support.h"
+
+enum { THREADS = 16, CONNECTIONS = 4 };
+
+static struct hgi_private_server *server;
+static hg_pool *pool;
+
+static void run_threads(unsigned count, void *(*main)(void *))
+{
+    pthread_t threads[64];
+    require(count <= 64);
+    for (unsigned i = 0; i < count; i++)
+        require(pthread_create(&threads[i], NULL, main, (void *)(uintptr_t)i) == 0);
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* --- every reply is the reply to its command --- */
+
+static void *echo_main(void *arg)
+{
+    unsigned me = (unsigned)(uintptr_t)arg;
+    for (unsigned i = 0; i < 400; i++) {
+        char nonce[48];
+        snprintf(nonce, sizeof nonce, "%u-%u", me, i);
+        redisReply *reply;
+        struct hg_error err = HG_ERROR_INIT;
+        hg_status status = hg_command(pool, &reply, &err, "ECHO %s", nonce);
+        if (status != HG_OK)
+            fprintf(stderr, "%s\n", err.message);
+        require(status == HG_OK);
+        require(strcmp(reply->str, nonce) == 0);
+        freeReplyObject(reply);
+    }
+    return NULL;
+}
+
+static void replies_belong_to_their_commands(void)
+{
+    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 4}}");
+    run_threads(THREADS, echo_main);
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(pool, &stats);
+    require(stats.attempts == THREADS * 400);
+    require(stats.dials <= CONNECTIONS);
+    require(stats.leased == 0 && stats.waiting == 0);
+    close_pool(pool);
+}
+
+/* --- a connection is with one thread at a time --- */
+
+static _Atomic int owner[1 << 16];
+
+static void *lease_main(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < 200; i++) {
+        hg_lease *lease;
+        require(hg_acquire(pool, &lease, NULL, NULL) == HG_OK);
+        redisReply *reply;
+        require(hg_lease_command(lease, &reply, NULL, "CLIENT ID") == HG_OK);
+        int id = (int)reply->integer;
+        freeReplyObject(reply);
+        require(atomic_fetch_add(&owner[id], 1) == 0);
+        require(hg_lease_command(lease, NULL, NULL, "PING") == HG_OK);
+        require(atomic_fetch_sub(&owner[id], 1) == 1);
+        hg_release(lease, HG_OK);
+    }
+    return NULL;
+}
+
+static void a_connection_is_with_one_thread_at_a_time(void)
+{
+    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 4}}");
+    run_threads(THREADS, lease_main);
+    close_pool(pool);
+}
+
+/* --- waiters are served in order --- */
+
+static _Atomic unsigned served;
+static unsigned order[THREADS];
+
+static void *queue_main(void *arg)
+{
+    unsigned me = (unsigned)(uintptr_t)arg;
+    hg_lease *lease;
+    require(hg_acquire(pool, &lease, NULL, NULL) == HG_OK);
+    order[atomic_fetch_add(&served, 1)] = me;
+    hg_release(lease, HG_OK);
+    return NULL;
+}
+
+static uint32_t waiting_now(void)
+{
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(pool, &stats);
+    return stats.waiting;
+}
+
+static bool so_many_wait(void *arg)
+{
+    return waiting_now() == (uint32_t)(uintptr_t)arg;
+}
+
+static void waiters_are_served_in_order(void)
+{
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1}, \"classes\": {\"write_once\": {\"deadline\": "
+                     "\"60s\"}}}");
+    hg_lease *lease;
+    pthread_t threads[THREADS];
+    require(hg_acquire(pool, &lease, NULL, NULL) == HG_OK);
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        require(pthread_create(&threads[i], NULL, queue_main, (void *)i) == 0);
+        wait_for(so_many_wait, (void *)(i + 1), "the thread is in the queue");
+    }
+    hg_release(lease, HG_OK);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (unsigned i = 0; i < THREADS; i++)
+        require(order[i] == i);
+    close_pool(pool);
+}
+
+/* --- an opening breaker and a closing pool wake all who wait --- */
+
+static _Atomic int statuses[THREADS];
+
+static void *refused_main(void *arg)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    hg_lease *lease;
+    statuses[(uintptr_t)arg] = (int)hg_acquire(pool, &lease, NULL, &err);
+    return NULL;
+}
+
+static void with_all_waiting(hg_status expected, void (*act)(void))
+{
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1}, \"classes\": {\"write_once\": {\"deadline\": "
+                     "\"60s\"}}}");
+    hg_lease *lease;
+    pthread_t threads[THREADS];
+    require(hg_acquire(pool, &lease, NULL, NULL) == HG_OK);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        require(pthread_create(&threads[i], NULL, refused_main, (void *)i) == 0);
+    wait_for(so_many_wait, (void *)(uintptr_t)THREADS, "all are in the queue");
+    act();
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (unsigned i = 0; i < THREADS; i++)
+        require(statuses[i] == (int)expected);
+    hg_release(lease, HG_OK);
+}
+
+static void trip(void)
+{
+    hg_breaker_trip(hg_pool_breaker(pool));
+}
+
+static void close_too_early(void)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    require(hg_pool_close(pool, 0, &err) == HG_ERR_TIMEOUT);
+    require(strstr(err.message, "1 lease") != NULL);
+}
+
+static void an_opening_breaker_wakes_all_waiters(void)
+{
+    with_all_waiting(HG_ERR_CIRCUIT_OPEN, trip);
+    close_pool(pool);
+}
+
+static void a_closing_pool_wakes_all_waiters_and_a_late_lease_still_comes_home(void)
+{
+    with_all_waiting(HG_ERR_CLOSED, close_too_early); /* the release after it frees the pool */
+}
+
+/* --- calls while the pool is being closed end well or as CLOSED --- */
+
+static _Atomic bool stop;
+
+static void *call_until_closed_main(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&stop)) {
+        struct hg_error err = HG_ERROR_INIT;
+        hg_status status = hg_command(pool, NULL, &err, "PING");
+        require(status == HG_OK || status == HG_ERR_CLOSED);
+        if (status == HG_ERR_CLOSED)
+            break;
+    }
+    return NULL;
+}
+
+static void calls_end_while_the_pool_closes(void)
+{
+    for (int round = 0; round < 20; round++) {
+        pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 2}}");
+        hg_lease *lease; /* keeps the pool open until every thread has seen that it closes */
+        require(hg_acquire(pool, &lease, NULL, NULL) == HG_OK);
+        pthread_t threads[4];
+        for (int i = 0; i < 4; i++)
+            require(pthread_create(&threads[i], NULL, call_until_closed_main, NULL) == 0);
+        sleep_ms(2);
+        require(hg_pool_close(pool, 0, NULL) == HG_ERR_TIMEOUT);
+        for (int i = 0; i < 4; i++)
+            pthread_join(threads[i], NULL);
+        hg_release(lease, HG_OK);
+    }
+}
+
+/* --- the server goes away and comes back under load --- */
+
+static _Atomic unsigned well, not_well;
+
+static void *storm_main(void *arg)
+{
+    unsigned me = (unsigned)(uintptr_t)arg;
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        char nonce[48];
+        snprintf(nonce, sizeof nonce, "%u-%u", me, i);
+        redisReply *reply;
+        struct hg_error err = HG_ERROR_INIT;
+        if (hg_command(pool, &reply, &err, "ECHO %s", nonce) == HG_OK) {
+            require(strcmp(reply->str, nonce) == 0);
+            atomic_fetch_add(&well, 1);
+        } else {
+            require(reply == NULL && err.message[0] != '\0' && err.endpoint[0] != '\0');
+            atomic_fetch_add(&not_well, 1);
+            sleep_ms(1);
+        }
+        freeReplyObject(reply);
+        struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+        hg_pool_read_stats(pool, &stats);
+        require(stats.idle + stats.leased + stats.dialing <= CONNECTIONS);
+    }
+    return NULL;
+}
+
+static bool enough_well(void *arg)
+{
+    return atomic_load(&well) >= (unsigned)(uintptr_t)arg;
+}
+
+static void *faults_main(void *arg)
+{
+    (void)arg;
+    struct hgi_problem problem;
+    for (int round = 0; round < 3; round++) {
+        unsigned before = atomic_load(&well);
+        wait_for(enough_well, (void *)(uintptr_t)(before + 200), "calls go well");
+        if (round == 0) {
+            hgi_private_server_kill(server);
+            sleep_ms(100);
+            require(hgi_private_server_restart(server, &problem));
+        } else if (round == 1) {
+            hgi_private_server_pause(server);
+            sleep_ms(600);
+            hgi_private_server_resume(server);
+        } else {
+            freeReplyObject(
+                hgi_private_server_command(server, &problem, "CLIENT KILL TYPE normal"));
+        }
+    }
+    unsigned before = atomic_load(&well);
+    wait_for(enough_well, (void *)(uintptr_t)(before + 200), "calls go well again");
+    atomic_store(&stop, true);
+    return NULL;
+}
+
+static void the_pool_outlives_what_happens_to_the_server(void)
+{
+    atomic_store(&stop, false);
+    pool =
+        open_pool(hgi_private_server_url(server),
+                  "{\"pool\": {\"max_size\": 4}, \"breaker\": {\"recovery_timeout\": \"200ms\"}}");
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++)
+        require(pthread_create(&threads[i], NULL, storm_main, (void *)i) == 0);
+    faults_main(NULL); /* on this thread: the server dies with the thread that starts it */
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    require(atomic_load(&not_well) > 0);
+    close_pool(pool);
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } tests[] = {
+        { "replies belong to their commands", replies_belong_to_their_commands },
+        { "a connection is with one thread at a time", a_connection_is_with_one_thread_at_a_time },
+        { "waiters are served in order", waiters_are_served_in_order },
+        { "an opening breaker wakes all waiters", an_opening_breaker_wakes_all_waiters },
+        { "a closing pool wakes all waiters and a late lease still comes home",
+          a_closing_pool_wakes_all_waiters_and_a_late_lease_still_comes_home },
+        { "calls end while the pool closes", calls_end_while_the_pool_closes },
+        { "the pool outlives what happens to the server",
+          the_pool_outlives_what_happens_to_the_server },
+    };
+    server = start_server();
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
+        printf("%s\n", tests[i].name);
+        fflush(stdout);
+        tests[i].run();
+    }
+    hgi_private_server_free(server);
+    return 0;
+}

@@ -1,0 +1,306 @@
+/* Figures, table, JSON and page of a herd, made from data that is known. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/common/output.h"
+#include "tools/common/timing.h"
+#include "tools/stress/report.h"
+
+#define MS(n) ((n)*NS_PER_MS)
+
+/* A trial of 6 s, down from 1 s to 3 s, 2,000 calls per second. While it is down every call fails
+ * with `attempts_each` attempts; it is back `late_ns` after the server. */
+static struct hgi_trial *made_trial(enum hgi_strategy strategy, uint32_t attempts_each,
+                                    int64_t late_ns)
+{
+    struct hgi_trial *t = calloc(1, sizeof *t);
+    t->strategy = strategy;
+    t->threads = 200;
+    t->threads_well = 200;
+    t->connections_live = 8;
+    t->length_ns = MS(6000);
+    t->down_ns = MS(1000);
+    t->up_ns = MS(3000);
+    cr_assert(hgi_series_init(&t->series, t->length_ns));
+    cr_assert_eq(t->series.count, 600);
+    for (uint32_t i = 0; i < t->series.count; i++) {
+        int64_t at_ns = i * HGI_BUCKET_NS;
+        bool down = at_ns >= t->down_ns && at_ns < t->up_ns;
+        bool well = at_ns < t->down_ns || at_ns >= t->up_ns + late_ns;
+        t->offered += 20;
+        t->series.answered[i] = well ? 20 : 0;
+        t->series.failed[i] = well ? 0 : 20;
+        t->series.attempts[i] = well ? 20 : 20 * attempts_each;
+        t->series.wasted[i] = well ? 0 : 20 * attempts_each;
+        t->answered += t->series.answered[i];
+        t->failed += t->series.failed[i];
+        t->failed_as[-HG_ERR_CONNECTION] += t->series.failed[i];
+        t->attempts += t->series.attempts[i];
+        t->wasted += t->series.wasted[i];
+        t->offered_down += down ? 20 : 0;
+        t->failed_down += down ? 20 : 0;
+        t->attempts_down += down ? t->series.attempts[i] : 0;
+        hgi_histogram_add(well ? &t->latency : &t->latency_down, 20000 + i);
+    }
+    return t;
+}
+
+static struct hgi_herd_results *made_results(void)
+{
+    struct hgi_herd_results *r = calloc(1, sizeof *r);
+    r->settings = (struct hgi_herd_settings) { .threads = 200,
+                                               .connections = 8,
+                                               .length_ns = MS(6000),
+                                               .outage = { MS(1000), MS(3000) },
+                                               .think_ns = MS(100),
+                                               .attempt_timeout_ns = MS(250),
+                                               .deadline_ns = MS(2000),
+                                               .sizes = { 64, 64 },
+                                               .seed = UINT64_MAX };
+    r->trial[r->count++] = made_trial(HGI_STRATEGY_NAIVE, 7, 20 * NS_PER_MS);
+    r->trial[r->count++] = made_trial(HGI_STRATEGY_JITTER, 3, 100 * NS_PER_MS);
+    r->trial[r->count] = made_trial(HGI_STRATEGY_ALL, 0, 900 * NS_PER_MS);
+    struct hgi_trial *all = r->trial[r->count++];
+    all->attempts_down = 40;
+    all->attempts += 40;
+    all->has_breaker = true;
+    all->transitions = 3;
+    all->mark_count = 3;
+    all->mark[0] = (struct hgi_breaker_mark) { MS(1002), HG_BREAKER_OPEN };
+    all->mark[1] = (struct hgi_breaker_mark) { MS(3850), HG_BREAKER_HALF_OPEN };
+    all->mark[2] = (struct hgi_breaker_mark) { MS(3851), HG_BREAKER_CLOSED };
+    strcpy(r->server, "7.0.15");
+    strcpy(r->began_at, "2026-01-02T03:04:05Z");
+    r->command = "herdgate-stress herd --policy '<script>alert(\"x&y\")</script>'";
+    return r;
+}
+
+static void free_results(struct hgi_herd_results *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        hgi_series_free(&r->trial[i]->series);
+        free(r->trial[i]);
+    }
+    free(r);
+}
+
+static char *page_of(const struct hgi_herd_results *r)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    cr_assert(hgi_report_html(out, r, NULL));
+    fclose(out);
+    return text;
+}
+
+Test(figures, they_are_those_of_the_data)
+{
+    struct hgi_herd_results *r = made_results();
+    struct hgi_herd_figures naive = hgi_herd_figures(r->trial[0], r->trial[0]);
+    struct hgi_herd_figures all = hgi_herd_figures(r->trial[2], r->trial[0]);
+    cr_assert_float_eq(naive.goodput_per_s, 2000, 0.01);
+    cr_assert_float_eq(naive.offered_per_s, 2000, 0.01);
+    cr_assert_float_eq(naive.peak_per_s, 14000, 0.01);
+    cr_assert_float_eq(naive.amplification_down, 7, 0.001);
+    cr_assert_float_eq(naive.ratio_to_naive, 1, 0.001);
+    cr_assert_float_eq(all.ratio_to_naive, 40 / 28000.0, 1e-9);
+    cr_assert_float_eq(all.amplification, (12000 - 5800 + 40) / 12000.0, 0.001);
+    /* 5 % of the 300 ms may be dark, so it counts as back 15 ms before the last dark bucket ends. */
+    cr_assert(naive.back_ns >= 0 && naive.back_ns <= MS(20));
+    cr_assert(all.back_ns >= MS(880) && all.back_ns <= MS(900), "%ld", (long)all.back_ns);
+    cr_assert_eq(hgi_herd_figures(r->trial[2], NULL).ratio_to_naive, -1);
+    free_results(r);
+}
+
+Test(figures, what_did_not_happen_is_not_invented)
+{
+    struct hgi_herd_results *r = made_results();
+    for (uint32_t i = 300; i < 600; i++)
+        r->trial[2]->series.answered[i] = 18; /* 90 %: never back */
+    cr_assert_eq(hgi_herd_figures(r->trial[2], NULL).back_ns, -1);
+    r->trial[2]->up_ns = -1;
+    cr_assert_eq(hgi_herd_figures(r->trial[2], NULL).back_ns, -1);
+    struct hgi_trial nothing = { .down_ns = -1, .up_ns = -1 };
+    struct hgi_herd_figures f = hgi_herd_figures(&nothing, &nothing);
+    cr_assert_eq(f.amplification, 0);
+    cr_assert_eq(f.ratio_to_naive, -1);
+    free_results(r);
+}
+
+Test(figures, the_verdict_says_both_counts_and_how_many_times)
+{
+    char text[512];
+    struct hgi_herd_results *r = made_results();
+    hgi_herd_verdict(text, sizeof text, r);
+    cr_assert(strstr(text, "tried it 40 times"), "%s", text);
+    cr_assert(strstr(text, "28,000 times, 700 times as often"), "%s", text);
+    cr_assert(strstr(text, "after the server's return"), "%s", text);
+    hgi_herd_broken(text, sizeof text, r);
+    cr_assert_str_eq(text, "");
+    free_results(r);
+}
+
+Test(figures, a_broken_invariant_is_named)
+{
+    char text[512];
+    struct hgi_herd_results *r = made_results();
+    r->trial[2]->threads_well = 199;
+    hgi_herd_broken(text, sizeof text, r);
+    cr_assert(strstr(text, "all: 1 of 200 threads got no answer again"), "%s", text);
+    r->trial[2]->threads_well = 200;
+    r->trial[2]->connections_live = 0;
+    hgi_herd_broken(text, sizeof text, r);
+    cr_assert(strstr(text, "no live connection"), "%s", text);
+    r->trial[1]->mismatches = 2;
+    strcpy(r->trial[1]->first_mismatch, "GET k: nil");
+    hgi_herd_broken(text, sizeof text, r);
+    cr_assert(strstr(text, "jitter: 2 replies did not belong to their command; first: GET k: nil"),
+              "%s", text);
+    free_results(r);
+}
+
+Test(strategies, a_list_is_read_in_its_order_and_mistakes_are_named)
+{
+    enum hgi_strategy list[HGI_STRATEGIES];
+    size_t count;
+    struct hgi_problem problem;
+    cr_assert(hgi_strategies_parse(list, &count, "all,naive", &problem));
+    cr_assert(count == 2 && list[0] == HGI_STRATEGY_ALL && list[1] == HGI_STRATEGY_NAIVE);
+    cr_assert_not(hgi_strategies_parse(list, &count, "naive,al", &problem));
+    cr_assert(strstr(problem.text, "'al' is none of"));
+    cr_assert_not(hgi_strategies_parse(list, &count, "naive,naive", &problem));
+    cr_assert(strstr(problem.text, "twice"));
+    cr_assert_not(hgi_strategies_parse(list, &count, "", &problem));
+}
+
+/* Tags open and close in pairs. NULL, or where it goes wrong. */
+static const char *unbalanced(const char *page)
+{
+    char open[64][16];
+    size_t depth = 0;
+    for (const char *at = strchr(page, '<'); at; at = strchr(at + 1, '<')) {
+        const char *end = strchr(at, '>');
+        if (!end)
+            return at;
+        if (at[1] == '!' || end[-1] == '/')
+            continue;
+        bool closes = at[1] == '/';
+        char name[16];
+        if (sscanf(at + 1 + closes, "%15[a-z0-9]", name) != 1)
+            return at;
+        if (closes && (depth == 0 || strcmp(open[--depth], name) != 0))
+            return at;
+        if (!closes && depth < 64)
+            strcpy(open[depth++], name);
+    }
+    return depth == 0 ? NULL : "at the end";
+}
+
+Test(page, it_is_well_formed_and_has_no_script_and_fetches_nothing)
+{
+    struct hgi_herd_results *r = made_results();
+    char *page = page_of(r);
+    const char *wrong = unbalanced(page);
+    cr_assert_null(wrong, "%.60s", wrong);
+    cr_assert_null(strstr(page, "<script"));
+    cr_assert_null(strstr(page, "http:"));
+    cr_assert_null(strstr(page, "https:"));
+    cr_assert_null(strstr(page, "url(\""));
+    cr_assert_null(strstr(page, "@import"));
+    cr_assert_null(strstr(page, "nan"));
+    cr_assert_null(strstr(page, "inf\""));
+    cr_assert(strstr(page, "prefers-color-scheme:dark") && strstr(page, "@media print"));
+    free(page);
+    free_results(r);
+}
+
+Test(page, it_shows_each_policy_the_outage_the_breaker_and_the_verdict)
+{
+    char text[512];
+    struct hgi_herd_results *r = made_results();
+    char *page = page_of(r);
+    cr_assert(strstr(page, ">naive<") && strstr(page, ">jitter<") && strstr(page, ">all<"));
+    size_t outages = 0;
+    for (const char *at = page; (at = strstr(at, "<rect class=\"outage\" x=")); at++)
+        outages++;
+    cr_assert_eq(outages, 3);
+    cr_assert(strstr(page, "open from 1.002 s"));
+    cr_assert(strstr(page, "half-open from 3.850 s"));
+    cr_assert(strstr(page, "14000 attempts per second, 14000 of them wasted"));
+    hgi_herd_verdict(text, sizeof text, r);
+    cr_assert(strstr(page, text));
+    cr_assert(strstr(page, "closed loop: not corrected"));
+    free(page);
+    free_results(r);
+}
+
+Test(page, text_from_outside_cannot_become_markup)
+{
+    struct hgi_herd_results *r = made_results();
+    char *page = page_of(r);
+    cr_assert(strstr(page, "&lt;script&gt;alert(&quot;x&amp;y&quot;)&lt;/script&gt;"));
+    free(page);
+    free_results(r);
+}
+
+Test(page, it_can_be_made_when_nothing_was_measured)
+{
+    struct hgi_herd_results *r = made_results();
+    struct hgi_trial *t = r->trial[2];
+    hgi_series_free(&t->series);
+    *t = (struct hgi_trial) { .strategy = HGI_STRATEGY_ALL, .down_ns = -1, .up_ns = -1 };
+    r->interrupted = true;
+    char *page = page_of(r);
+    cr_assert_null(unbalanced(page));
+    cr_assert_null(strstr(page, "nan"));
+    cr_assert(strstr(page, "Interrupted"));
+    free(page);
+    free_results(r);
+}
+
+Test(json, it_holds_the_figures_and_the_series_and_parses_again)
+{
+    struct hgi_herd_results *r = made_results();
+    cJSON *made = hgi_report_json(r);
+    char *text = cJSON_Print(made);
+    cJSON *json = cJSON_Parse(text);
+    cr_assert(json);
+    cr_assert_eq(cJSON_GetObjectItem(json, "version")->valueint, 1);
+    cr_assert_str_eq(
+        cJSON_GetObjectItem(cJSON_GetObjectItem(json, "settings"), "seed")->valuestring,
+        "18446744073709551615");
+    cJSON *trials = cJSON_GetObjectItem(json, "trials");
+    cr_assert_eq(cJSON_GetArraySize(trials), 3);
+    cJSON *all = cJSON_GetArrayItem(trials, 2);
+    cr_assert_str_eq(cJSON_GetObjectItem(all, "policy")->valuestring, "all");
+    cr_assert_eq(cJSON_GetObjectItem(all, "attempts_while_down")->valueint, 40);
+    cJSON *series = cJSON_GetObjectItem(all, "series");
+    cr_assert_eq(cJSON_GetArraySize(cJSON_GetObjectItem(series, "attempts")), 600);
+    cJSON *states = cJSON_GetObjectItem(cJSON_GetObjectItem(all, "breaker"), "states");
+    cr_assert_str_eq(cJSON_GetObjectItem(cJSON_GetArrayItem(states, 1), "state")->valuestring,
+                     "half-open");
+    cr_assert(cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetArrayItem(trials, 0), "breaker")));
+    cJSON_Delete(json);
+    cJSON_Delete(made);
+    free(text);
+    free_results(r);
+}
+
+Test(table, it_has_a_line_per_policy_and_the_verdict_and_no_control_characters)
+{
+    char *text = NULL;
+    size_t size = 0;
+    struct hgi_herd_results *r = made_results();
+    FILE *out = open_memstream(&text, &size);
+    hgi_report_table(out, r, false);
+    fclose(out);
+    cr_assert(strstr(text, "\n  naive ") && strstr(text, "\n  jitter ") &&
+              strstr(text, "\n  all "));
+    cr_assert(strstr(text, "28,000") && strstr(text, "200/200"));
+    cr_assert_null(strchr(text, '\033'));
+    free(text);
+    free_results(r);
+}

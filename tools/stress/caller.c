@@ -1,0 +1,182 @@
+/* A caller of the herd: calls, checks the answer, thinks, and calls again. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/common/random.h"
+#include "tools/common/timing.h"
+#include "tools/stress/load.h"
+#include "tools/stress/value.h"
+
+enum { SET_PERCENT = 30 };
+
+#define LAST_CALLS_NS (5 * NS_PER_S) /* for the first answer after the trial */
+
+void hgi_load_count(struct hgi_load *load, int series, int64_t at_ns, uint32_t n)
+{
+    int64_t bucket = (at_ns - load->began_ns) / HGI_BUCKET_NS;
+    if (bucket >= 0 && bucket < (int64_t)load->buckets)
+        atomic_fetch_add_explicit(&load->bucket[series][bucket], n, memory_order_relaxed);
+}
+
+void hgi_load_attempt(struct hgi_load *load, int64_t at_ns, bool dial)
+{
+    hgi_load_count(load, HGI_IN_ATTEMPTS, at_ns, 1);
+    atomic_fetch_add_explicit(&load->attempts, 1, memory_order_relaxed);
+    if (dial)
+        atomic_fetch_add_explicit(&load->dials, 1, memory_order_relaxed);
+    /* relaxed: an attempt in the instant of the change may count to either side. */
+    if (atomic_load_explicit(&load->phase, memory_order_relaxed) == HGI_PHASE_DOWN)
+        atomic_fetch_add_explicit(&load->attempts_down, 1, memory_order_relaxed);
+}
+
+void hgi_load_wasted(struct hgi_load *load, int64_t at_ns)
+{
+    hgi_load_count(load, HGI_IN_WASTED, at_ns, 1);
+    atomic_fetch_add_explicit(&load->wasted, 1, memory_order_relaxed);
+}
+
+static void mismatch(struct hgi_caller *caller, const char *command, const char *key,
+                     const redisReply *reply)
+{
+    char what[100] = "nil";
+    if (reply->type == REDIS_REPLY_STRING)
+        hgi_value_describe(what, sizeof what, reply->str, reply->len);
+    else if (reply->type != REDIS_REPLY_NIL)
+        snprintf(what, sizeof what, "a reply of type %d", reply->type);
+    if (caller->mismatches++ == 0)
+        snprintf(caller->first_mismatch, sizeof caller->first_mismatch, "%s %s gave %s", command,
+                 key, what);
+}
+
+/* [S1] acquire: pairs with [S1] in the conductor's fault. A reply that shows the loss came from the
+ * server after it was counted. */
+static void notice_losses(struct hgi_caller *caller)
+{
+    uint32_t losses = atomic_load_explicit(&caller->load->data_losses, memory_order_acquire);
+    if (losses == caller->losses_seen)
+        return;
+    caller->losses_seen = losses;
+    for (int i = 0; i < HGI_CALLER_KEYS; i++)
+        hgi_ledger_lost(&caller->ledger[i]);
+}
+
+static hg_status send_command(struct hgi_caller *caller, const struct hgi_command *command,
+                              redisReply **reply, bool *unknown)
+{
+    return caller->load->strategy == HGI_STRATEGY_ALL
+               ? hgi_caller_pool(caller, command, reply, unknown)
+               : hgi_caller_raw(caller, command, reply, unknown);
+}
+
+/* One call, its reply checked. */
+static hg_status call(struct hgi_caller *caller)
+{
+    char key[64];
+    redisReply *reply = NULL;
+    bool unknown = false;
+    struct hgi_span sizes = caller->load->settings->sizes;
+    struct hgi_ledger *ledger = &caller->ledger[random_below(&caller->random, HGI_CALLER_KEYS)];
+    bool set = random_below(&caller->random, 100) < SET_PERCENT;
+    int length = snprintf(key, sizeof key, "herd:%" PRIu64, ledger->key);
+    struct hgi_command command = { .argc = 2,
+                                   .argv = { set ? "SET" : "GET", key },
+                                   .length = { 3, (size_t)length } };
+    uint64_t nonce = 0;
+    if (set) {
+        nonce = hgi_ledger_draw(ledger);
+        command.argc = 3;
+        command.argv[2] = (const char *)caller->value;
+        command.length[2] = hgi_value_length(ledger->key, nonce, sizes);
+        hgi_value_make(caller->value, command.length[2], ledger->key, nonce);
+    }
+    hg_status status = send_command(caller, &command, &reply, &unknown);
+    notice_losses(caller);
+    if (set && unknown)
+        hgi_ledger_unknown(ledger, nonce);
+    if (status >= 0 && set) {
+        hgi_ledger_acknowledged(ledger, nonce);
+        if (reply->type != REDIS_REPLY_STATUS || strcmp(reply->str, "OK") != 0)
+            mismatch(caller, "SET", key, reply);
+    } else if (status >= 0) {
+        bool nil = reply->type == REDIS_REPLY_NIL;
+        if ((!nil && reply->type != REDIS_REPLY_STRING) ||
+            !hgi_ledger_accepts(ledger, nil ? NULL : reply->str, nil ? 0 : reply->len, sizes))
+            mismatch(caller, "GET", key, reply);
+    }
+    freeReplyObject(reply);
+    return status;
+}
+
+/* One call, counted. */
+static void counted_call(struct hgi_caller *caller)
+{
+    struct hgi_load *load = caller->load;
+    int64_t began_ns = monotonic_ns();
+    bool down = atomic_load_explicit(&load->phase, memory_order_relaxed) == HGI_PHASE_DOWN;
+    caller->offered++;
+    caller->offered_down += down;
+    hg_status status = call(caller);
+    int64_t ended_ns = monotonic_ns();
+    caller->well = status >= 0;
+    if (status >= 0) {
+        caller->answered++;
+        atomic_fetch_add_explicit(&load->answered, 1, memory_order_relaxed);
+        hgi_load_count(load, HGI_IN_ANSWERED, ended_ns, 1);
+        hgi_histogram_add(&caller->latency, ended_ns - began_ns);
+        return;
+    }
+    caller->failed_as[-status < HGI_STATUSES ? -status : 0]++;
+    hgi_load_count(load, HGI_IN_FAILED, ended_ns, 1);
+    if (down) {
+        caller->failed_down++;
+        hgi_histogram_add(&caller->latency_down, ended_ns - began_ns);
+    }
+}
+
+/* Does it work again? Calls, not counted, until one is answered. */
+static void last_calls(struct hgi_caller *caller)
+{
+    int64_t end_ns = monotonic_ns() + LAST_CALLS_NS;
+    do {
+        caller->well = call(caller) >= 0;
+        if (!caller->well)
+            sleep_until_ns(monotonic_ns() + 20 * NS_PER_MS);
+    } while (!caller->well && monotonic_ns() < end_ns &&
+             !atomic_load_explicit(&caller->load->stop, memory_order_relaxed));
+}
+
+void *hgi_caller_main(void *arg)
+{
+    struct hgi_caller *caller = arg;
+    struct hgi_load *load = caller->load;
+    int64_t think_ns = load->settings->think_ns;
+    if (load->strategy != HGI_STRATEGY_ALL) {
+        /* hiredis writes with write(): its users must see to SIGPIPE. Users of herdgate need not. */
+        sigset_t pipe;
+        sigemptyset(&pipe);
+        sigaddset(&pipe, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &pipe, NULL);
+    }
+    /* Begin at different times: a herd in step is what an outage makes, not what it meets. */
+    int64_t next_ns = load->began_ns + (int64_t)(random_unit(&caller->random) * (double)think_ns);
+    while (next_ns < load->end_ns && !atomic_load_explicit(&load->stop, memory_order_relaxed)) {
+        sleep_until_ns(next_ns);
+        counted_call(caller);
+        next_ns =
+            monotonic_ns() + (int64_t)((0.5 + random_unit(&caller->random)) * (double)think_ns);
+    }
+    /* relaxed: a flag to wait for; the server's being there is seen through its socket. */
+    while (!atomic_load_explicit(&load->last_calls, memory_order_relaxed) &&
+           !atomic_load_explicit(&load->stop, memory_order_relaxed))
+        sleep_until_ns(monotonic_ns() + 5 * NS_PER_MS);
+    if (!atomic_load_explicit(&load->stop, memory_order_relaxed))
+        last_calls(caller);
+    if (caller->raw) {
+        redisFree(caller->raw);
+        caller->raw = NULL;
+    }
+    return NULL;
+}

@@ -1,0 +1,88 @@
+/* herdgate-stress: load on a real Redis, and proof that the herd is tamed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <herdgate/version.h>
+
+#include "tools/stress/exits.h"
+#include "tools/stress/herd.h"
+
+static const char help[] =
+    "herdgate-stress: load on a real Redis, and proof that the herd is tamed\n"
+    "\n"
+    "usage: herdgate-stress SUBCOMMAND [options]\n"
+    "\n"
+    "  concurrency   many threads share few connections: every reply is checked against its\n"
+    "                command, every lease counted, nothing may be left over\n"
+    "  herd          the server goes away and comes back while hundreds of threads call:\n"
+    "                attempts, failures and recovery under several policies, side by side\n"
+    "\n"
+    "  herdgate-stress SUBCOMMAND --help     its options and examples\n"
+    "  herdgate-stress --version\n"
+    "\n"
+    "Examples:\n"
+    "  herdgate-stress concurrency                          64 threads, 8 connections, 10 s\n"
+    "  herdgate-stress concurrency -t 64 -c 8 -d 1..1MiB --duration 30s\n"
+    "  herdgate-stress herd --report=herd.html              about a minute, with pictures\n"
+    "\n"
+    "With no server given it starts a redis-server of its own on a temporary unix socket, and "
+    "stops\n"
+    "it. Exit: 0 pass, 1 assertion, 2 usage or policy, 3 environment, 4 an invariant is broken,\n"
+    "130 interrupted. See herdgate-stress(1).\n";
+
+static const struct {
+    const char *name;
+    int (*run)(int count, char *const *arguments, const char *command);
+} subcommands[] = {
+    { "concurrency", hgi_concurrency_main },
+    { "herd", hgi_herd_main },
+};
+
+/* The command line as one text, without what may be a secret. Caller frees. */
+static char *as_called(int argc, char **argv)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    fputs("herdgate-stress", out);
+    for (int i = 1; i < argc; i++) {
+        bool secret = strcmp(argv[i - 1], "-a") == 0 || strcmp(argv[i - 1], "--pass") == 0 ||
+                      strcmp(argv[i - 1], "-u") == 0 || strcmp(argv[i - 1], "--url") == 0 ||
+                      strncmp(argv[i], "--pass=", 7) == 0 || strncmp(argv[i], "--url=", 6) == 0 ||
+                      (strncmp(argv[i], "-a", 2) == 0 && argv[i][2]) ||
+                      (strncmp(argv[i], "-u", 2) == 0 && argv[i][2]);
+        fprintf(out, " %s", secret ? "(hidden)" : argv[i]);
+    }
+    fclose(out);
+    return text;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
+        fputs(help, stdout);
+        return HGI_EXIT_PASS;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("herdgate-stress %s\n", hg_version());
+        return HGI_EXIT_PASS;
+    }
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
+        if (strcmp(name, subcommands[i].name) != 0)
+            continue;
+        char *command = as_called(argc, argv);
+        int code = command ? subcommands[i].run(argc - 2, argv + 2, command) : HGI_EXIT_ENVIRONMENT;
+        free(command);
+        return code;
+    }
+    if (*name)
+        fprintf(stderr, "herdgate-stress: no subcommand '%s'; there are concurrency and herd\n",
+                name);
+    else
+        fputs(help, stderr);
+    return HGI_EXIT_USAGE;
+}

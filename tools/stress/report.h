@@ -1,0 +1,27 @@
+/* The results of a herd in three forms: a table for people, JSON for programs, one HTML page. */
+#ifndef HERDGATE_TOOLS_STRESS_REPORT_H
+#define HERDGATE_TOOLS_STRESS_REPORT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <cjson/cJSON.h>
+
+#include "tools/stress/trial.h"
+
+/* The table and the verdict under it. */
+void hgi_report_table(FILE *out, const struct hgi_herd_results *results, bool colour);
+
+/* Everything, in the form of version 1 that herdgate-stress(1) describes. NULL: out of memory. */
+cJSON *hgi_report_json(const struct hgi_herd_results *results);
+
+/* One page: inline SVG, no script, nothing fetched. For hgi_output_file(). */
+bool hgi_report_html(FILE *out, const void *results, struct hgi_problem *problem);
+
+/* Write text with what HTML gives a meaning escaped. */
+void hgi_html_text(FILE *out, const char *text);
+
+/* The pictures of all trials, over one time axis and to one scale. */
+void hgi_report_plots(FILE *out, const struct hgi_herd_results *results);
+
+#endif

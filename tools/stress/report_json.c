@@ -1,0 +1,156 @@
+/* The results of a herd as JSON, version 1. Durations are nanoseconds, as their names say. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <herdgate/version.h>
+
+#include "tools/stress/report.h"
+
+static void add_number(cJSON *object, const char *name, double value)
+{
+    cJSON_AddNumberToObject(object, name, value);
+}
+
+/* -1 stands for "it did not happen": null. */
+static void add_time(cJSON *object, const char *name, int64_t ns)
+{
+    if (ns < 0)
+        cJSON_AddNullToObject(object, name);
+    else
+        add_number(object, name, (double)ns);
+}
+
+static void add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram)
+{
+    cJSON *latency = cJSON_AddObjectToObject(object, name);
+    add_number(latency, "count", (double)histogram->total);
+    add_number(latency, "mean_ns", hgi_histogram_mean(histogram));
+    add_number(latency, "p50_ns", (double)hgi_histogram_percentile(histogram, 50));
+    add_number(latency, "p90_ns", (double)hgi_histogram_percentile(histogram, 90));
+    add_number(latency, "p99_ns", (double)hgi_histogram_percentile(histogram, 99));
+    add_number(latency, "p999_ns", (double)hgi_histogram_percentile(histogram, 99.9));
+    add_number(latency, "max_ns", (double)histogram->max);
+}
+
+static void add_counts(cJSON *object, const char *name, const uint32_t *counts, uint32_t count)
+{
+    cJSON *array = cJSON_AddArrayToObject(object, name);
+    for (uint32_t i = 0; i < count; i++)
+        cJSON_AddItemToArray(array, cJSON_CreateNumber(counts[i]));
+}
+
+static cJSON *settings_json(const struct hgi_herd_settings *s)
+{
+    static const char *const ways[] = { "kill", "stop", "shutdown" };
+    cJSON *json = cJSON_CreateObject();
+    add_number(json, "threads", s->threads);
+    add_number(json, "connections", s->connections);
+    add_number(json, "length_ns", (double)s->length_ns);
+    add_number(json, "outage_begin_ns", (double)s->outage.low);
+    add_number(json, "outage_end_ns", (double)s->outage.high);
+    cJSON_AddStringToObject(json, "fault", ways[s->way]);
+    add_number(json, "think_ns", (double)s->think_ns);
+    add_number(json, "attempt_timeout_ns", (double)s->attempt_timeout_ns);
+    add_number(json, "deadline_ns", (double)s->deadline_ns);
+    add_number(json, "size_least", (double)s->sizes.low);
+    add_number(json, "size_most", (double)s->sizes.high);
+    char seed[24]; /* a text: a JSON number is good for 53 bits only */
+    snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
+    cJSON_AddStringToObject(json, "seed", seed);
+    return json;
+}
+
+static void add_figures(cJSON *json, const struct hgi_trial *trial, const struct hgi_trial *naive)
+{
+    struct hgi_herd_figures f = hgi_herd_figures(trial, naive);
+    cJSON *figures = cJSON_AddObjectToObject(json, "figures");
+    add_number(figures, "amplification", f.amplification);
+    add_number(figures, "amplification_while_down", f.amplification_down);
+    if (f.ratio_to_naive < 0)
+        cJSON_AddNullToObject(figures, "ratio_to_naive_while_down");
+    else
+        add_number(figures, "ratio_to_naive_while_down", f.ratio_to_naive);
+    add_number(figures, "offered_per_s", f.offered_per_s);
+    add_number(figures, "goodput_per_s", f.goodput_per_s);
+    add_number(figures, "peak_attempts_per_s", f.peak_per_s);
+    add_time(figures, "goodput_back_ns", f.back_ns);
+}
+
+static void add_breaker(cJSON *json, const struct hgi_trial *trial)
+{
+    if (!trial->has_breaker) {
+        cJSON_AddNullToObject(json, "breaker");
+        return;
+    }
+    cJSON *breaker = cJSON_AddObjectToObject(json, "breaker");
+    add_number(breaker, "transitions", (double)trial->transitions);
+    cJSON *states = cJSON_AddArrayToObject(breaker, "states");
+    for (uint32_t i = 0; i < trial->mark_count; i++) {
+        cJSON *mark = cJSON_CreateObject();
+        add_number(mark, "at_ns", (double)trial->mark[i].at_ns);
+        cJSON_AddStringToObject(mark, "state", hg_breaker_state_name(trial->mark[i].state));
+        cJSON_AddItemToArray(states, mark);
+    }
+}
+
+static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *naive)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "policy", hgi_strategy_name(trial->strategy));
+    add_number(json, "length_ns", (double)trial->length_ns);
+    add_time(json, "down_ns", trial->down_ns);
+    add_time(json, "up_ns", trial->up_ns);
+    add_number(json, "calls", (double)trial->offered);
+    add_number(json, "answered", (double)trial->answered);
+    add_number(json, "failed", (double)trial->failed);
+    cJSON *failed_as = cJSON_AddObjectToObject(json, "failed_as");
+    for (int i = 0; i < HGI_STATUSES; i++) {
+        if (trial->failed_as[i])
+            add_number(failed_as, hg_status_name((hg_status)-i), (double)trial->failed_as[i]);
+    }
+    add_number(json, "calls_while_down", (double)trial->offered_down);
+    add_number(json, "failed_while_down", (double)trial->failed_down);
+    add_number(json, "attempts", (double)trial->attempts);
+    add_number(json, "attempts_while_down", (double)trial->attempts_down);
+    add_number(json, "wasted", (double)trial->wasted);
+    add_number(json, "dials", (double)trial->dials);
+    add_number(json, "threads_well", trial->threads_well);
+    add_number(json, "connections_live", trial->connections_live);
+    add_number(json, "mismatches", (double)trial->mismatches);
+    add_latency(json, "latency", &trial->latency);
+    add_latency(json, "latency_failed_while_down", &trial->latency_down);
+    add_figures(json, trial, naive);
+    add_breaker(json, trial);
+    cJSON *series = cJSON_AddObjectToObject(json, "series");
+    add_number(series, "bucket_ns", (double)HGI_BUCKET_NS);
+    add_counts(series, "attempts", trial->series.attempts, trial->series.count);
+    add_counts(series, "wasted", trial->series.wasted, trial->series.count);
+    add_counts(series, "answered", trial->series.answered, trial->series.count);
+    add_counts(series, "failed", trial->series.failed, trial->series.count);
+    return json;
+}
+
+cJSON *hgi_report_json(const struct hgi_herd_results *results)
+{
+    char text[512];
+    const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "format", "herdgate-stress");
+    add_number(json, "version", 1);
+    cJSON_AddStringToObject(json, "subcommand", "herd");
+    cJSON_AddStringToObject(json, "herdgate", HG_VERSION);
+    cJSON_AddStringToObject(json, "server", results->server);
+    cJSON_AddStringToObject(json, "began_at", results->began_at);
+    cJSON_AddStringToObject(json, "command", results->command);
+    cJSON_AddStringToObject(json, "load", "closed loop: not corrected");
+    cJSON_AddBoolToObject(json, "interrupted", results->interrupted);
+    hgi_herd_verdict(text, sizeof text, results);
+    cJSON_AddStringToObject(json, "verdict", text);
+    hgi_herd_broken(text, sizeof text, results);
+    cJSON_AddStringToObject(json, "broken", text);
+    cJSON_AddItemToObject(json, "settings", settings_json(&results->settings));
+    cJSON *trials = cJSON_AddArrayToObject(json, "trials");
+    for (size_t i = 0; i < results->count; i++)
+        cJSON_AddItemToArray(trials, trial_json(results->trial[i], naive));
+    return json;
+}

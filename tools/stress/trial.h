@@ -1,0 +1,135 @@
+/* What a herd trial measured, and the figures made of it. Plain data and pure functions: the trial
+ * itself is run elsewhere, and a table, a picture and JSON are made from this. */
+#ifndef HERDGATE_TOOLS_STRESS_TRIAL_H
+#define HERDGATE_TOOLS_STRESS_TRIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <herdgate/breaker.h>
+#include <herdgate/error.h>
+
+#include "tools/common/histogram.h"
+#include "tools/common/options.h"
+
+/* How the callers of a trial retry. */
+enum hgi_strategy {
+    HGI_STRATEGY_NAIVE,   /* a connection per thread, 7 attempts, no delay */
+    HGI_STRATEGY_BACKOFF, /* naive, with the delays of the preset "aggressive" */
+    HGI_STRATEGY_JITTER,  /* backoff, with full jitter */
+    HGI_STRATEGY_BUDGET,  /* naive, with a retry budget shared by all threads */
+    HGI_STRATEGY_BREAKER, /* naive, with a circuit breaker shared by all threads */
+    HGI_STRATEGY_ALL,     /* the library: a pool with everything */
+    HGI_STRATEGIES
+};
+
+const char *hgi_strategy_name(enum hgi_strategy strategy);
+const char *hgi_strategy_text(enum hgi_strategy strategy); /* a line that says what it does */
+
+/* "naive,all" to a list in that order, without doubles. False: *problem says. */
+bool hgi_strategies_parse(enum hgi_strategy *list, size_t *count, const char *text,
+                          struct hgi_problem *problem);
+
+/* What happens to the server. */
+enum hgi_outage_way { HGI_OUTAGE_KILL, HGI_OUTAGE_STOP, HGI_OUTAGE_SHUTDOWN };
+
+struct hgi_herd_settings {
+    uint32_t threads;
+    uint32_t connections; /* of the pool */
+    int64_t length_ns;    /* of each trial */
+    struct hgi_span outage;
+    enum hgi_outage_way way;
+    int64_t think_ns; /* mean pause of a caller between calls */
+    int64_t attempt_timeout_ns;
+    int64_t deadline_ns;
+    struct hgi_span sizes;
+    uint64_t seed;
+};
+
+#define HGI_BUCKET_NS INT64_C(10000000)
+
+/* Counts in buckets of 10 ms from the start of the trial. */
+struct hgi_series {
+    uint32_t count;
+    uint32_t *attempts; /* connects begun and frames sent */
+    uint32_t *wasted;   /* of these: failed */
+    uint32_t *answered; /* calls that ended well */
+    uint32_t *failed;   /* calls that did not */
+};
+
+bool hgi_series_init(struct hgi_series *series, int64_t length_ns);
+void hgi_series_free(struct hgi_series *series);
+
+enum { HGI_STATUSES = 16, HGI_MARKS_MAX = 256 };
+
+/* From at_ns on the breaker was in that state. */
+struct hgi_breaker_mark {
+    int64_t at_ns;
+    hg_breaker_state state;
+};
+
+/* Times are from the start of the trial. */
+struct hgi_trial {
+    enum hgi_strategy strategy;
+    uint32_t threads;
+    int64_t length_ns; /* that was run: less than planned if interrupted */
+    int64_t down_ns;   /* the server went; -1: it did not */
+    int64_t up_ns;     /* it answered again; -1: it did not */
+    struct hgi_series series;
+    uint64_t offered;
+    uint64_t answered;
+    uint64_t failed;
+    uint64_t failed_as[HGI_STATUSES]; /* by -status */
+    uint64_t offered_down;            /* calls begun while the server was down */
+    uint64_t failed_down;             /* of these: failed */
+    uint64_t attempts;
+    uint64_t attempts_down;
+    uint64_t wasted;
+    uint64_t dials;                    /* of the attempts */
+    struct hgi_histogram latency;      /* of answered calls */
+    struct hgi_histogram latency_down; /* of calls that were begun while it was down and failed */
+    bool has_breaker;
+    uint64_t transitions;
+    uint32_t mark_count;
+    struct hgi_breaker_mark mark[HGI_MARKS_MAX];
+    uint32_t threads_well;     /* whose last call, after the trial, was answered */
+    uint32_t connections_live; /* at the end */
+    uint64_t mismatches;       /* replies that were not their command's */
+    char first_mismatch[200];
+};
+
+struct hgi_herd_results {
+    struct hgi_herd_settings settings;
+    size_t count;
+    struct hgi_trial *trial[HGI_STRATEGIES];
+    bool interrupted;
+    char server[32];     /* its version */
+    char began_at[32];   /* wall clock, ISO 8601 */
+    const char *command; /* as it was called */
+};
+
+struct hgi_herd_figures {
+    double amplification;      /* attempts per call */
+    double amplification_down; /* of the time while the server was down */
+    double ratio_to_naive;     /* attempts while it was down; -1: no naive trial to compare with */
+    double offered_per_s;      /* before the outage */
+    double goodput_per_s;      /* calls answered per second before the outage */
+    double peak_per_s;         /* most attempts in 100 ms, as a rate */
+    int64_t back_ns; /* from the server's return to 95 % of the goodput; -1: not within the trial */
+};
+
+struct hgi_herd_figures hgi_herd_figures(const struct hgi_trial *trial,
+                                         const struct hgi_trial *naive);
+
+/* The trial of that strategy, or NULL. */
+const struct hgi_trial *hgi_herd_find(const struct hgi_herd_results *results,
+                                      enum hgi_strategy strategy);
+
+/* What it comes to, in one or two sentences. */
+void hgi_herd_verdict(char *out, size_t size, const struct hgi_herd_results *results);
+
+/* What must hold and does not, in words; "" if all does. The first found. */
+void hgi_herd_broken(char *out, size_t size, const struct hgi_herd_results *results);
+
+#endif

@@ -1,0 +1,78 @@
+/* A worker of herdgate-stress concurrency: uses a pool in every way there is and checks every reply. */
+#ifndef HERDGATE_TOOLS_STRESS_WORKER_H
+#define HERDGATE_TOOLS_STRESS_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <herdgate/herdgate.h>
+
+#include "tools/common/histogram.h"
+#include "tools/stress/ledger.h"
+#include "tools/stress/owners.h"
+#include "tools/stress/trial.h"
+
+enum { HGI_WORKER_KEYS = 8 };
+
+enum hgi_op {
+    HGI_OP_SET,
+    HGI_OP_GET,
+    HGI_OP_ECHO,
+    HGI_OP_INCR,
+    HGI_OP_PIPELINE, /* hg_call(): CLIENT ID, then ECHO, GET, INCR, ECHO in one go */
+    HGI_OP_LEASE,    /* hg_acquire(): CLIENT ID, SET, GET one by one */
+    HGI_OPS
+};
+
+const char *hgi_op_name(enum hgi_op op);
+
+/* What all workers share. */
+struct hgi_work {
+    hg_pool *pool;
+    struct hgi_owners *owners;
+    const char *prefix; /* of every key */
+    struct hgi_span sizes;
+    int64_t ttl_s;         /* of every key: should the tool be killed before it cleans up */
+    bool may_miss;         /* a key may vanish: the server is not the tool's own */
+    _Atomic bool stop;     /* written by the shell */
+    _Atomic uint64_t done; /* written by the workers: calls that ended, for the progress line */
+};
+
+struct hgi_worker {
+    struct hgi_work *work;
+    pthread_t thread;
+    uint32_t number; /* 0, 1, ... */
+    uint64_t random;
+    unsigned char *value; /* room for the largest */
+    struct hgi_ledger ledger[HGI_WORKER_KEYS];
+    struct hgi_counter counter;
+    uint64_t calls[HGI_OPS];
+    uint64_t replies; /* checked */
+    uint64_t leases;  /* whose connection was checked to have one holder */
+    uint64_t bytes;   /* of values, both ways */
+    uint64_t failed;
+    uint64_t failed_as[HGI_STATUSES];
+    char first_failure[300];
+    uint64_t missing; /* keys that had vanished, where they may */
+    uint64_t retries;
+    uint64_t mismatches;
+    char first_mismatch[200];
+    uint64_t doubled;
+    char first_doubled[100];
+    int64_t queue_ns; /* where the time went, of all calls */
+    int64_t dial_ns;
+    int64_t server_ns;
+    int64_t backoff_ns;
+    int64_t elapsed_ns;
+    struct hgi_histogram latency;
+};
+
+/* The key of a ledger, or of the counter (k = HGI_WORKER_KEYS). Returns its length. */
+int hgi_worker_key(char *out, size_t size, const char *prefix, uint32_t number, uint32_t k);
+
+/* The thread. arg is the struct hgi_worker. */
+void *hgi_worker_main(void *arg);
+
+#endif
