@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/tools/markup.h"
 #include "tools/common/output.h"
 #include "tools/common/timing.h"
 #include "tools/stress/report.h"
@@ -174,29 +175,6 @@ Test(strategies, a_list_is_read_in_its_order_and_mistakes_are_named)
     cr_assert_not(hgi_strategies_parse(list, &count, "naive,naive", &problem));
     cr_assert(strstr(problem.text, "twice"));
     cr_assert_not(hgi_strategies_parse(list, &count, "", &problem));
-}
-
-/* Tags open and close in pairs. NULL, or where it goes wrong. */
-static const char *unbalanced(const char *page)
-{
-    char open[64][16];
-    size_t depth = 0;
-    for (const char *at = strchr(page, '<'); at; at = strchr(at + 1, '<')) {
-        const char *end = strchr(at, '>');
-        if (!end)
-            return at;
-        if (at[1] == '!' || end[-1] == '/')
-            continue;
-        bool closes = at[1] == '/';
-        char name[16];
-        if (sscanf(at + 1 + closes, "%15[a-z0-9]", name) != 1)
-            return at;
-        if (closes && (depth == 0 || strcmp(open[--depth], name) != 0))
-            return at;
-        if (!closes && depth < 64)
-            strcpy(open[depth++], name);
-    }
-    return depth == 0 ? NULL : "at the end";
 }
 
 Test(page, it_is_well_formed_and_has_no_script_and_fetches_nothing)

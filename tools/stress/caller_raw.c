@@ -73,6 +73,20 @@ static hg_status try_once(struct hgi_caller *caller, const struct hgi_command *c
     return status;
 }
 
+/* What one permit of the breaker covers. A connection that died since its last use says nothing of the
+ * server now, so it is replaced under the same permit, as in a client that reconnects by itself: else
+ * every thread's dead connection would fail a probe, and open the breaker again, long after the server
+ * is back. */
+static hg_status try_fresh(struct hgi_caller *caller, const struct hgi_command *command,
+                           int64_t limit_ns, redisReply **reply, bool *unknown)
+{
+    bool used = caller->raw != NULL;
+    hg_status status = try_once(caller, command, limit_ns, reply, unknown);
+    if (used && status == HG_ERR_CONNECTION)
+        status = try_once(caller, command, limit_ns, reply, unknown);
+    return status;
+}
+
 /* The pause before retry n. */
 static int64_t delay_of(struct hgi_caller *caller, uint32_t n)
 {
@@ -136,7 +150,8 @@ hg_status hgi_caller_raw(struct hgi_caller *caller, const struct hgi_command *co
         if (load->breaker && !hg_breaker_admit(load->breaker, &permit))
             return HG_ERR_CIRCUIT_OPEN;
         int64_t limit_ns = least(load->settings->attempt_timeout_ns, deadline_ns - now_ns);
-        status = try_once(caller, command, limit_ns, reply, unknown);
+        status = load->breaker ? try_fresh(caller, command, limit_ns, reply, unknown)
+                               : try_once(caller, command, limit_ns, reply, unknown);
         if (load->breaker)
             hg_breaker_report(load->breaker, permit,
                               status < 0 && status != HG_ERR_SERVER ? HG_RESULT_FAILURE

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tools/common/output.h"
@@ -12,6 +11,7 @@
 #include "tools/common/timing.h"
 #include "tools/stress/exits.h"
 #include "tools/stress/report.h"
+#include "tools/stress/stamp.h"
 
 struct herd_options {
     struct hgi_herd_settings settings;
@@ -120,17 +120,10 @@ static void complete(struct hgi_herd_settings *s, const cJSON *policy)
 
 static void note_server(struct hgi_herd_results *results, struct hgi_private_server *server)
 {
-    time_t now = time(NULL);
-    struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(results->began_at, sizeof results->began_at, "%Y-%m-%dT%H:%M:%SZ", &utc);
     redisReply *reply = hgi_private_server_command(server, NULL, "INFO server");
-    const char *at =
-        reply && reply->type == REDIS_REPLY_STRING ? strstr(reply->str, "redis_version:") : NULL;
-    snprintf(results->server, sizeof results->server, "%s", "unknown version");
-    if (at)
-        sscanf(at, "redis_version:%31[0-9.]", results->server);
+    hgi_stamp_version(results->server, reply);
     freeReplyObject(reply);
+    hgi_stamp_time(results->began_at);
 }
 
 static bool run_trials(struct hgi_herd_results *results, const struct herd_options *o,
@@ -231,7 +224,6 @@ int hgi_herd_main(int count, char *const *arguments, const char *command)
         .fault = "kill",
     };
     cJSON *policy = NULL;
-    hg_policy *tried = NULL;
     struct hgi_recipe recipe = { 0 };
     if (!parse(&o, count, arguments, &problem)) {
         fprintf(stderr, "herdgate-stress: %s\n", problem.text);
@@ -243,11 +235,8 @@ int hgi_herd_main(int count, char *const *arguments, const char *command)
     recipe.connections = o.settings.connections;
     recipe.attempt_timeout_ns = o.settings.attempt_timeout_ns;
     recipe.deadline_ns = o.settings.deadline_ns;
-    bool well = hgi_recipe_read(&policy, &recipe, &problem);
-    cJSON *copy = well ? cJSON_Duplicate(policy, true) : NULL;
-    well = well && hgi_recipe_policy(&tried, copy, &recipe, &problem);
-    hg_policy_drop(tried);
-    cJSON_Delete(copy);
+    bool well =
+        hgi_recipe_read(&policy, &recipe, &problem) && hgi_recipe_try(policy, &recipe, &problem);
     int code = HGI_EXIT_USAGE;
     if (well)
         code = run(&o, policy, command);

@@ -110,6 +110,17 @@ bool hgi_recipe_policy(hg_policy **out, cJSON *json, const struct hgi_recipe *re
     return parse(out, json, recipe->path ? recipe->path : "built-in policy", problem);
 }
 
+bool hgi_recipe_try(const cJSON *json, const struct hgi_recipe *recipe, struct hgi_problem *problem)
+{
+    hg_policy *policy = NULL;
+    cJSON *copy = cJSON_Duplicate(json, true);
+    bool well = copy ? hgi_recipe_policy(&policy, copy, recipe, problem)
+                     : hgi_problem_set(problem, "out of memory");
+    hg_policy_drop(policy);
+    cJSON_Delete(copy);
+    return well;
+}
+
 uint32_t hgi_recipe_connections(const cJSON *json)
 {
     const cJSON *pool = cJSON_GetObjectItemCaseSensitive(json, "pool");

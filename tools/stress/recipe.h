@@ -28,6 +28,10 @@ bool hgi_recipe_read(cJSON **json, const struct hgi_recipe *recipe, struct hgi_p
 bool hgi_recipe_policy(hg_policy **out, cJSON *json, const struct hgi_recipe *recipe,
                        struct hgi_problem *problem);
 
+/* Whether a policy can be made of both; false: *problem is the parser's line. Changes nothing. */
+bool hgi_recipe_try(const cJSON *json, const struct hgi_recipe *recipe,
+                    struct hgi_problem *problem);
+
 /* What the file itself says, or 0. */
 uint32_t hgi_recipe_connections(const cJSON *json);
 int64_t hgi_recipe_time(const cJSON *json, const char *field); /* of the class "read" */

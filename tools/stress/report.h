@@ -15,11 +15,11 @@ void hgi_report_table(FILE *out, const struct hgi_herd_results *results, bool co
 /* Everything, in the form of version 1 that herdgate-stress(1) describes. NULL: out of memory. */
 cJSON *hgi_report_json(const struct hgi_herd_results *results);
 
+/* Count, mean, percentiles and maximum of a histogram, as an object of that name. */
+void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram);
+
 /* One page: inline SVG, no script, nothing fetched. For hgi_output_file(). */
 bool hgi_report_html(FILE *out, const void *results, struct hgi_problem *problem);
-
-/* Write text with what HTML gives a meaning escaped. */
-void hgi_html_text(FILE *out, const char *text);
 
 /* The pictures of all trials, over one time axis and to one scale. */
 void hgi_report_plots(FILE *out, const struct hgi_herd_results *results);

@@ -20,7 +20,7 @@ static void add_time(cJSON *object, const char *name, int64_t ns)
         add_number(object, name, (double)ns);
 }
 
-static void add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram)
+void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram)
 {
     cJSON *latency = cJSON_AddObjectToObject(object, name);
     add_number(latency, "count", (double)histogram->total);
@@ -117,8 +117,8 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     add_number(json, "threads_well", trial->threads_well);
     add_number(json, "connections_live", trial->connections_live);
     add_number(json, "mismatches", (double)trial->mismatches);
-    add_latency(json, "latency", &trial->latency);
-    add_latency(json, "latency_failed_while_down", &trial->latency_down);
+    hgi_report_add_latency(json, "latency", &trial->latency);
+    hgi_report_add_latency(json, "latency_failed_while_down", &trial->latency_down);
     add_figures(json, trial, naive);
     add_breaker(json, trial);
     cJSON *series = cJSON_AddObjectToObject(json, "series");

@@ -10,6 +10,7 @@
 
 #include "tools/common/terminal.h"
 #include "tools/common/timing.h"
+#include "tools/stress/page.h"
 #include "tools/stress/report.h"
 
 enum {
@@ -35,18 +36,6 @@ static double x_of(const struct scale *scale, int64_t at_ns)
 static double y_of(const struct scale *scale, double per_s)
 {
     return TOP + HEIGHT * (1 - per_s / scale->top_per_s);
-}
-
-/* 1, 2 or 5 times a power of ten, not below `value`. */
-static double nice_above(double value)
-{
-    double power = pow(10, floor(log10(value > 1 ? value : 1)));
-    static const double steps[] = { 1, 2, 5, 10 };
-    for (int i = 0; i < 4; i++) {
-        if (steps[i] * power >= value)
-            return steps[i] * power;
-    }
-    return value;
 }
 
 static struct scale common_scale(const struct hgi_herd_results *results)
@@ -75,7 +64,7 @@ static void draw_outage(FILE *out, const struct scale *scale, const struct hgi_t
 static void draw_grid(FILE *out, const struct scale *scale)
 {
     char text[32];
-    double step = nice_above(scale->top_per_s / 5);
+    double step = hgi_page_nice_above(scale->top_per_s / 5);
     for (unsigned i = 0; i * step <= scale->top_per_s; i++) {
         double value = i * step;
         double y = y_of(scale, value);
@@ -192,7 +181,7 @@ static void draw_labels(FILE *out, const struct scale *scale, const struct hgi_t
 
 static void draw_seconds(FILE *out, const struct scale *scale, int y)
 {
-    int64_t step_ns = (int64_t)nice_above((double)scale->length_ns / 1e9 / 12) * NS_PER_S;
+    int64_t step_ns = (int64_t)hgi_page_nice_above((double)scale->length_ns / 1e9 / 12) * NS_PER_S;
     for (int64_t at_ns = 0; at_ns <= scale->length_ns; at_ns += step_ns)
         fprintf(out,
                 "<text class=\"tick\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.0f s</text>\n",

@@ -1,0 +1,78 @@
+/* herdgate-stress concurrency: what a run is set to, what it measured, and what is made of that. Plain
+ * data and pure functions, but for hgi_concurrency_run(). */
+#ifndef HERDGATE_TOOLS_STRESS_CONCURRENCY_H
+#define HERDGATE_TOOLS_STRESS_CONCURRENCY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cjson/cJSON.h>
+#include <herdgate/herdgate.h>
+
+#include "tools/common/target.h"
+#include "tools/stress/worker.h"
+
+struct hgi_concurrency_settings {
+    uint32_t threads;
+    uint32_t connections; /* 0: the policy's, or the library's default */
+    struct hgi_span sizes;
+    int64_t length_ns;
+    uint64_t seed;
+    struct hgi_target target; /* not given: a redis-server of the tool's own */
+    const char *policy;       /* path of the file; NULL: none */
+    bool quiet;
+};
+
+enum { HGI_SLICES = 120 }; /* of a run's length, for the picture of its rate */
+
+struct hgi_concurrency_results {
+    struct hgi_concurrency_settings settings;
+    const char *command; /* as it was called */
+    char server[32];     /* its version */
+    char began_at[32];   /* wall clock, ISO 8601 */
+    bool interrupted;
+    int64_t took_ns;
+    uint32_t slices;                 /* that were measured whole */
+    uint64_t slice_done[HGI_SLICES]; /* calls that ended in each */
+    struct hgi_worker sum;           /* of all workers; its texts are of the first that had one */
+    struct hg_pool_stats stats;      /* just before the pool was closed */
+    char close_failure[300];         /* "" if the pool closed as it should */
+    int64_t connections_left; /* after closing, less before opening; -1: the server did not tell */
+    int64_t descriptors_left;
+    int64_t memory_left;
+};
+
+/* Run it; fills all of *results but `settings` and `command`, which are set. Ends early when
+ * *interrupted becomes true. False: the environment failed, *problem says. */
+bool hgi_concurrency_run(struct hgi_concurrency_results *results, cJSON *policy,
+                         const atomic_bool *interrupted, struct hgi_problem *problem);
+
+/* Add what a worker counted to the sum. */
+void hgi_concurrency_add(struct hgi_worker *sum, const struct hgi_worker *worker);
+
+uint64_t hgi_concurrency_calls(const struct hgi_concurrency_results *results);
+
+/* The invariant that is broken, in words; "" if none is. The first found. */
+void hgi_concurrency_broken(char *out, size_t size, const struct hgi_concurrency_results *results);
+
+/* What it comes to, in one sentence. */
+void hgi_concurrency_verdict(char *out, size_t size, const struct hgi_concurrency_results *results);
+
+/* Where the time of all calls went, as shares of 1. */
+struct hgi_time_shares {
+    double queue;
+    double dial;
+    double server;
+    double backoff;
+    double rest; /* the library's and the caller's own work, and the processor's other business */
+};
+struct hgi_time_shares hgi_concurrency_shares(const struct hgi_worker *sum);
+
+/* In three forms: a table for people, JSON for programs, one HTML page (for hgi_output_file()). */
+void hgi_concurrency_table(FILE *out, const struct hgi_concurrency_results *results, bool colour);
+cJSON *hgi_concurrency_json(const struct hgi_concurrency_results *results);
+bool hgi_concurrency_html(FILE *out, const void *results, struct hgi_problem *problem);
+
+#endif

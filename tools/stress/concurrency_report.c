@@ -1,0 +1,148 @@
+/* A run of concurrency as a table for people and as JSON, version 1, for programs. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <herdgate/version.h>
+
+#include "tools/common/terminal.h"
+#include "tools/stress/concurrency.h"
+#include "tools/stress/report.h"
+
+static double per_second(const struct hgi_concurrency_results *results, uint64_t count)
+{
+    return results->took_ns > 0 ? (double)count * 1e9 / (double)results->took_ns : 0;
+}
+
+static void print_calls(FILE *out, const struct hgi_concurrency_results *results, bool colour)
+{
+    static const char *const heads[] = { "calls", "per second", "p50",     "p90",
+                                         "p99",   "p99.9",      "longest", "values moved" };
+    static const double percents[] = { 50, 90, 99, 99.9, 100 };
+    char text[HGI_CELL_SIZE];
+    uint64_t calls = hgi_concurrency_calls(results);
+    struct hgi_table *table = calloc(1, sizeof *table);
+    if (!table)
+        return;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        hgi_table_set(table, 0, i, "%s", heads[i]);
+        hgi_table_style(table, 0, i, HGI_STYLE_DIM);
+    }
+    hgi_table_set(table, 1, 0, "%s", hgi_format_count(text, sizeof text, calls));
+    hgi_table_set(table, 1, 1, "%s",
+                  hgi_format_count(text, sizeof text, (uint64_t)per_second(results, calls)));
+    for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++)
+        hgi_table_set(
+            table, 1, 2 + i, "%s",
+            hgi_format_latency(text, sizeof text,
+                               hgi_histogram_percentile(&results->sum.latency, percents[i])));
+    hgi_table_set(table, 1, 7, "%s", hgi_format_bytes(text, sizeof text, results->sum.bytes));
+    hgi_table_print(table, out, colour);
+    free(table);
+}
+
+void hgi_concurrency_table(FILE *out, const struct hgi_concurrency_results *results, bool colour)
+{
+    char verdict[640], memory[HGI_CELL_SIZE];
+    const struct hgi_worker *sum = &results->sum;
+    struct hgi_time_shares shares = hgi_concurrency_shares(sum);
+    char broken[400];
+    print_calls(out, results, colour);
+    fprintf(out,
+            "\nWhere a call's time went: %.0f %% waiting for a connection, %.0f %% while one was "
+            "made,\n%.0f %% at the server, %.0f %% in backoff, %.0f %% the rest.\n",
+            shares.queue * 100, shares.dial * 100, shares.server * 100, shares.backoff * 100,
+            shares.rest * 100);
+    fprintf(out,
+            "Leases checked to have one holder: %" PRIu64 ". Connections made: %" PRIu64
+            " for %" PRIu32 " places. Retries: %" PRIu64 ".\n",
+            sum->leases, results->stats.dials, results->stats.max_size, sum->retries);
+    if (sum->missing > 0)
+        fprintf(out, "Keys that had vanished from the server: %" PRIu64 ".\n", sum->missing);
+    fputs("Left over after closing: ", out);
+    if (results->connections_left < 0)
+        fputs("connections unknown (the server does not tell)", out);
+    else
+        fprintf(out, "%" PRId64 " connections", results->connections_left);
+    fprintf(out, ", %" PRId64 " descriptors, %s of memory.\n", results->descriptors_left,
+            hgi_format_bytes(memory, sizeof memory,
+                             (uint64_t)(results->memory_left > 0 ? results->memory_left : 0)));
+    hgi_concurrency_verdict(verdict, sizeof verdict, results);
+    hgi_concurrency_broken(broken, sizeof broken, results);
+    fprintf(out, "\n%s%s%s\n", hgi_style_begin(colour, broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD),
+            verdict, hgi_style_end(colour, broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD));
+}
+
+static cJSON *settings_json(const struct hgi_concurrency_results *results)
+{
+    const struct hgi_concurrency_settings *s = &results->settings;
+    cJSON *json = cJSON_CreateObject();
+    char seed[24]; /* a text: a JSON number is good for 53 bits only */
+    cJSON_AddNumberToObject(json, "threads", s->threads);
+    cJSON_AddNumberToObject(json, "connections", results->stats.max_size);
+    cJSON_AddNumberToObject(json, "length_ns", (double)s->length_ns);
+    cJSON_AddNumberToObject(json, "size_least", (double)s->sizes.low);
+    cJSON_AddNumberToObject(json, "size_most", (double)s->sizes.high);
+    snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
+    cJSON_AddStringToObject(json, "seed", seed);
+    return json;
+}
+
+static void add_calls(cJSON *json, const struct hgi_concurrency_results *results)
+{
+    const struct hgi_worker *sum = &results->sum;
+    uint64_t calls = hgi_concurrency_calls(results);
+    cJSON_AddNumberToObject(json, "took_ns", (double)results->took_ns);
+    cJSON_AddNumberToObject(json, "calls", (double)calls);
+    cJSON_AddNumberToObject(json, "calls_per_second", per_second(results, calls));
+    cJSON *by = cJSON_AddObjectToObject(json, "calls_by_kind");
+    for (int op = 0; op < HGI_OPS; op++)
+        cJSON_AddNumberToObject(by, hgi_op_name((enum hgi_op)op), (double)sum->calls[op]);
+    cJSON_AddNumberToObject(json, "replies_checked", (double)sum->replies);
+    cJSON_AddNumberToObject(json, "leases_checked", (double)sum->leases);
+    cJSON_AddNumberToObject(json, "value_bytes", (double)sum->bytes);
+    cJSON_AddNumberToObject(json, "failed", (double)sum->failed);
+    cJSON_AddNumberToObject(json, "retries", (double)sum->retries);
+    cJSON_AddNumberToObject(json, "keys_vanished", (double)sum->missing);
+    hgi_report_add_latency(json, "latency", &sum->latency);
+    struct hgi_time_shares shares = hgi_concurrency_shares(sum);
+    cJSON *time = cJSON_AddObjectToObject(json, "time_shares");
+    cJSON_AddNumberToObject(time, "queue", shares.queue);
+    cJSON_AddNumberToObject(time, "dial", shares.dial);
+    cJSON_AddNumberToObject(time, "server", shares.server);
+    cJSON_AddNumberToObject(time, "backoff", shares.backoff);
+    cJSON_AddNumberToObject(time, "rest", shares.rest);
+}
+
+static void add_invariants(cJSON *json, const struct hgi_concurrency_results *results)
+{
+    char text[640];
+    cJSON *kept = cJSON_AddObjectToObject(json, "invariants");
+    cJSON_AddNumberToObject(kept, "replies_mismatched", (double)results->sum.mismatches);
+    cJSON_AddNumberToObject(kept, "leases_doubled", (double)results->sum.doubled);
+    if (results->connections_left < 0)
+        cJSON_AddNullToObject(kept, "connections_left");
+    else
+        cJSON_AddNumberToObject(kept, "connections_left", (double)results->connections_left);
+    cJSON_AddNumberToObject(kept, "descriptors_left", (double)results->descriptors_left);
+    cJSON_AddNumberToObject(kept, "memory_left_bytes", (double)results->memory_left);
+    hgi_concurrency_broken(text, sizeof text, results);
+    cJSON_AddStringToObject(kept, "broken", text);
+    hgi_concurrency_verdict(text, sizeof text, results);
+    cJSON_AddStringToObject(json, "verdict", text);
+}
+
+cJSON *hgi_concurrency_json(const struct hgi_concurrency_results *results)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "format", "herdgate-stress concurrency");
+    cJSON_AddNumberToObject(json, "version", 1);
+    cJSON_AddStringToObject(json, "herdgate", HG_VERSION);
+    cJSON_AddStringToObject(json, "command", results->command);
+    cJSON_AddStringToObject(json, "began_at", results->began_at);
+    cJSON_AddStringToObject(json, "server", results->server);
+    cJSON_AddBoolToObject(json, "interrupted", results->interrupted);
+    cJSON_AddItemToObject(json, "settings", settings_json(results));
+    add_calls(json, results);
+    add_invariants(json, results);
+    return json;
+}
