@@ -15,7 +15,6 @@ enum {
     HGI_DEPTH_MAX = 16,       /* of arrays and objects in each other */
     HGI_MEMBERS_MAX = 1024,   /* of one object; the search for duplicates is quadratic in it */
     HGI_VALUES_MAX = 1 << 16, /* of a text */
-    HGI_DIGITS_MAX = 60,      /* of a number; cJSON reads no more than 63 characters */
     HGI_QUOTE_SIZE = 48       /* enough for a text of the file quoted in a message */
 };
 

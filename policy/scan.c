@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/number.h"
 #include "policy/utf8.h"
 
 /* The first failure is described in the document's error record; `status` keeps its type. */
@@ -175,81 +176,12 @@ static bool scan_string(struct scanner *scanner)
     return FAIL(scanner, "the text ends here, inside a string; expected '\"'");
 }
 
-static size_t skip_digits(struct scanner *scanner)
-{
-    size_t from = scanner->at;
-    while (here(scanner) >= '0' && here(scanner) <= '9')
-        scanner->at++;
-    return scanner->at - from;
-}
-
-/* What remains of a number behind its digits and point. Gives the exponent, cut at 9,999. */
-static bool scan_exponent(struct scanner *scanner, int *out)
-{
-    *out = 0;
-    if (here(scanner) != 'e' && here(scanner) != 'E')
-        return true;
-    scanner->at++;
-    bool negative = here(scanner) == '-';
-    if (negative || here(scanner) == '+')
-        scanner->at++;
-    size_t from = scanner->at;
-    if (skip_digits(scanner) == 0)
-        return FAIL(scanner, "%s; expected a digit",
-                    at_end(scanner) ? "the text ends here, inside a number" : "not a JSON number");
-    for (size_t i = from; i < scanner->at && *out < 1000; i++)
-        *out = *out * 10 + (scanner->text[i] - '0');
-    if (negative)
-        *out = -*out;
-    return true;
-}
-
-/* The power of ten of the first digit that is not 0; false: there is none. */
-static bool leading_power(const char *digits, size_t length, size_t whole, int *power)
-{
-    for (size_t i = 0, place = 0; i < length; i++) {
-        if (digits[i] == '.')
-            continue;
-        if (digits[i] != '0') {
-            *power = (int)whole - 1 - (int)place;
-            return true;
-        }
-        place++;
-    }
-    return false;
-}
-
 static bool scan_number(struct scanner *scanner)
 {
+    struct hgi_number_fault fault;
     size_t from = scanner->at;
-    if (here(scanner) == '-')
-        scanner->at++;
-    size_t digits = scanner->at;
-    size_t whole = skip_digits(scanner);
-    if (whole == 0)
-        return FAIL(scanner, "%s; expected a digit",
-                    at_end(scanner) ? "the text ends here, inside a number" : "not a JSON number");
-    if (whole > 1 && scanner->text[digits] == '0')
-        return FAIL_AT(scanner, from, "a number must not begin with 0; remove the zero");
-    if (here(scanner) == '.') {
-        scanner->at++;
-        if (skip_digits(scanner) == 0)
-            return FAIL(scanner, "%s; expected a digit after the point",
-                        at_end(scanner) ? "the text ends here, inside a number"
-                                        : "not a JSON number");
-    }
-    size_t mantissa = scanner->at - digits;
-    int exponent;
-    int power;
-    if (!scan_exponent(scanner, &exponent))
-        return false;
-    if (scanner->at - from > HGI_DIGITS_MAX)
-        return FAIL_AT(scanner, from, "a number of more than %d characters; write fewer digits",
-                       HGI_DIGITS_MAX);
-    if (leading_power(scanner->text + digits, mantissa, whole, &power) &&
-        (power + exponent > 307 || power + exponent < -307))
-        return FAIL_AT(scanner, from, "the number is out of range; no number here is beyond 1e307");
-    return true;
+    scanner->at += hgi_number_length(scanner->text + from, scanner->length - from, &fault);
+    return fault.what ? FAIL_AT(scanner, from + fault.at, "%s", fault.what) : true;
 }
 
 static bool is_word_character(char byte)
