@@ -134,12 +134,14 @@ static void add_invariants(cJSON *json, const struct hgi_concurrency_results *re
 cJSON *hgi_concurrency_json(const struct hgi_concurrency_results *results)
 {
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "format", "herdgate-stress concurrency");
+    cJSON_AddStringToObject(json, "format", "herdgate-stress");
     cJSON_AddNumberToObject(json, "version", 1);
+    cJSON_AddStringToObject(json, "subcommand", "concurrency");
     cJSON_AddStringToObject(json, "herdgate", HG_VERSION);
     cJSON_AddStringToObject(json, "command", results->command);
     cJSON_AddStringToObject(json, "began_at", results->began_at);
     cJSON_AddStringToObject(json, "server", results->server);
+    cJSON_AddStringToObject(json, "load", "closed loop: not corrected");
     cJSON_AddBoolToObject(json, "interrupted", results->interrupted);
     cJSON_AddItemToObject(json, "settings", settings_json(results));
     add_calls(json, results);

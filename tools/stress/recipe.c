@@ -15,16 +15,22 @@
 
 enum { FILE_MOST = 1 << 20 };
 
-static char *read_file(const char *path, struct hgi_problem *problem)
+/* Once: it may be a pipe. One byte more than a policy may have, so that the parser sees too large a
+ * file as what it is. */
+static char *read_file(const char *path, size_t *length, struct hgi_problem *problem)
 {
     FILE *file = fopen(path, "re");
-    char *text = malloc(FILE_MOST + 1);
-    if (!file || !text) {
-        hgi_problem_set(problem, "%s: %s", path, strerror(file ? ENOMEM : errno));
+    char *text = malloc(FILE_MOST + 2);
+    bool well = file && text;
+    if (well) {
+        *length = fread(text, 1, FILE_MOST + 1, file);
+        text[*length] = '\0';
+        well = !ferror(file);
+    }
+    if (!well) {
+        hgi_problem_set(problem, "%s: cannot read the policy file: %s", path, strerror(errno));
         free(text);
         text = NULL;
-    } else {
-        text[fread(text, 1, FILE_MOST, file)] = '\0';
     }
     if (file)
         fclose(file);
@@ -33,23 +39,26 @@ static char *read_file(const char *path, struct hgi_problem *problem)
 
 bool hgi_recipe_read(cJSON **json, const struct hgi_recipe *recipe, struct hgi_problem *problem)
 {
+    hg_policy *policy;
+    size_t length;
+    struct hg_error err = HG_ERROR_INIT;
     *json = NULL;
     if (!recipe->path) {
         *json = cJSON_CreateObject();
         return *json || hgi_problem_set(problem, "out of memory");
     }
-    hg_policy *policy;
-    struct hg_error err = HG_ERROR_INIT;
-    if (hg_policy_load(&policy, recipe->path, &err) < 0)
-        return hgi_problem_set(problem, "%s", err.message);
-    hg_policy_drop(policy);
-    char *text = read_file(recipe->path, problem);
+    char *text = read_file(recipe->path, &length, problem);
     if (!text)
         return false;
+    if (hg_policy_parse(&policy, text, length, recipe->path, &err) < 0) {
+        free(text);
+        return hgi_problem_set(problem, "%s", err.message);
+    }
+    hg_policy_drop(policy);
     *json = cJSON_Parse(text);
     free(text);
     if (!*json)
-        return hgi_problem_set(problem, "%s: changed while it was read", recipe->path);
+        return hgi_problem_set(problem, "out of memory");
     cJSON_DeleteItemFromObjectCaseSensitive(*json, "server");
     cJSON_DeleteItemFromObjectCaseSensitive(*json, "$schema");
     cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(*json, "breaker"),
