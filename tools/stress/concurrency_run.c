@@ -280,13 +280,15 @@ static void announce(const struct run *run)
     char from[HGI_CELL_SIZE], to[HGI_CELL_SIZE];
     if (s->quiet)
         return;
+    hgi_format_bytes(from, sizeof from, (uint64_t)s->sizes.low);
+    hgi_format_bytes(to, sizeof to, (uint64_t)s->sizes.high);
+    bool range = s->sizes.low != s->sizes.high;
     fprintf(stderr,
-            "%" PRIu32 " threads on %s (redis %s), values of %s to %s, for %.3g s, seed %" PRIu64
+            "%" PRIu32 " threads on %s (redis %s), values of %s%s%s, for %.3g s, seed %" PRIu64
             " (closed loop: not corrected)\n",
             s->threads, run->own ? "a redis-server of the tool's own" : run->target.text,
-            run->results->server, hgi_format_bytes(from, sizeof from, (uint64_t)s->sizes.low),
-            hgi_format_bytes(to, sizeof to, (uint64_t)s->sizes.high), (double)s->length_ns / 1e9,
-            s->seed);
+            run->results->server, from, range ? " to " : "", range ? to : "",
+            (double)s->length_ns / 1e9, s->seed);
     if (!run->own)
         fprintf(stderr, "Keys begin with %s and are deleted at the end.\n", run->prefix);
 }

@@ -63,6 +63,13 @@ void hgi_report_table(FILE *out, const struct hgi_herd_results *results, bool co
         set_row(table, i + 2, results->trial[i], naive);
     hgi_table_print(table, out, colour);
     free(table);
+    fprintf(
+        out,
+        "\n%sAttempt: a connect begun or a command sent. While down: while there was no server. "
+        "Fails after: how long\na call took to fail then. Goodput back after: from the server's "
+        "return to 95 %% of the calls answered before.\nThreads well: whose call was answered "
+        "after the trial.%s\n",
+        hgi_style_begin(colour, HGI_STYLE_DIM), hgi_style_end(colour, HGI_STYLE_DIM));
     hgi_herd_verdict(verdict, sizeof verdict, results);
     fprintf(out, "\n%s%s%s\n", hgi_style_begin(colour, HGI_STYLE_BOLD), verdict,
             hgi_style_end(colour, HGI_STYLE_BOLD));
