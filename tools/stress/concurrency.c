@@ -3,22 +3,19 @@
 #include "tools/stress/concurrency.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "tools/common/output.h"
 #include "tools/common/random.h"
-#include "tools/common/terminal.h"
 #include "tools/common/timing.h"
 #include "tools/stress/exits.h"
 #include "tools/stress/herd.h"
+#include "tools/stress/publish.h"
 #include "tools/stress/recipe.h"
 
 struct concurrency_options {
     struct hgi_concurrency_settings settings;
     struct hgi_target_flags server;
-    const char *json;
-    const char *report;
+    struct hgi_outputs outputs;
     bool help;
 };
 
@@ -67,10 +64,12 @@ static bool parse(struct concurrency_options *o, int count, char *const *argumen
         { 'a', "pass", HGI_OPTION_TEXT, &o->server.password, "PASSWORD",
           "better in $REDISCLI_AUTH, where no one sees it", 0, 0 },
         { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Output", 0, 0 },
-        { 0, "report", HGI_OPTION_TEXT, &o->report, "F.html", "write a page with pictures", 0, 0 },
-        { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->json, "[=F]",
+        { 0, "report", HGI_OPTION_TEXT, &o->outputs.report, "F.html", "write a page with pictures",
+          0, 0 },
+        { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->outputs.json, "[=F]",
           "results as JSON, to stdout instead of the table, or to F", 0, 0 },
-        { 'q', "quiet", HGI_OPTION_FLAG, &s->quiet, NULL, "no progress and no table", 0, 0 },
+        { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
+          0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
         { 0 },
     };
@@ -82,30 +81,12 @@ static bool parse(struct concurrency_options *o, int count, char *const *argumen
         fputs(examples, stdout);
         return true;
     }
+    s->quiet = o->outputs.quiet;
     return hgi_target_from_flags(&s->target, &o->server, problem);
 }
 
-/* Table, JSON and page. */
-static bool publish(const struct hgi_concurrency_results *results,
-                    const struct concurrency_options *o, struct hgi_problem *problem)
-{
-    bool json_to_stdout = o->json && (!*o->json || strcmp(o->json, "-") == 0);
-    bool speaks = !o->settings.quiet && !json_to_stdout;
-    if (speaks)
-        hgi_concurrency_table(stdout, results, hgi_terminal_colour(stdout));
-    if (o->json) {
-        cJSON *json = hgi_concurrency_json(results);
-        bool well = json && hgi_output_json(o->json, json, problem);
-        cJSON_Delete(json);
-        if (!well)
-            return false;
-    }
-    if (o->report && !hgi_output_file(o->report, hgi_concurrency_html, results, problem))
-        return false;
-    if (o->report && speaks)
-        printf("The pictures: %s\n", o->report);
-    return true;
-}
+static const struct hgi_forms forms = { hgi_concurrency_table, hgi_concurrency_json,
+                                        hgi_concurrency_html };
 
 static int fail(int code, const char *text)
 {
@@ -126,7 +107,7 @@ static int run(const struct concurrency_options *o, cJSON *policy, const char *c
     bool well = hgi_concurrency_run(results, policy, hgi_interrupted(), &problem);
     bool measured = results->took_ns > 0;
     hgi_concurrency_broken(broken, sizeof broken, results);
-    well = (!measured || publish(results, o, well ? &problem : NULL)) && well;
+    well = (!measured || hgi_publish(&o->outputs, &forms, results, well ? &problem : NULL)) && well;
     if (broken[0]) {
         fprintf(stderr, "herdgate-stress: broken: %s\n", broken);
         code = HGI_EXIT_BROKEN;

@@ -70,9 +70,10 @@ struct hgi_time_shares {
 };
 struct hgi_time_shares hgi_concurrency_shares(const struct hgi_worker *sum);
 
-/* In three forms: a table for people, JSON for programs, one HTML page (for hgi_output_file()). */
-void hgi_concurrency_table(FILE *out, const struct hgi_concurrency_results *results, bool colour);
-cJSON *hgi_concurrency_json(const struct hgi_concurrency_results *results);
+/* In three forms: a table for people, JSON for programs, one HTML page. `results` is a struct
+ * hgi_concurrency_results, as hgi_publish() passes it. */
+void hgi_concurrency_table(FILE *out, const void *results, bool colour);
+cJSON *hgi_concurrency_json(const void *results);
 bool hgi_concurrency_html(FILE *out, const void *results, struct hgi_problem *problem);
 
 #endif

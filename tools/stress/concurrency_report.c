@@ -2,10 +2,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include <herdgate/version.h>
-
 #include "tools/common/terminal.h"
 #include "tools/stress/concurrency.h"
+#include "tools/stress/publish.h"
 #include "tools/stress/report.h"
 
 static double per_second(const struct hgi_concurrency_results *results, uint64_t count)
@@ -40,8 +39,9 @@ static void print_calls(FILE *out, const struct hgi_concurrency_results *results
     free(table);
 }
 
-void hgi_concurrency_table(FILE *out, const struct hgi_concurrency_results *results, bool colour)
+void hgi_concurrency_table(FILE *out, const void *arg, bool colour)
 {
+    const struct hgi_concurrency_results *results = arg;
     char verdict[640], memory[HGI_CELL_SIZE];
     const struct hgi_worker *sum = &results->sum;
     struct hgi_time_shares shares = hgi_concurrency_shares(sum);
@@ -131,18 +131,14 @@ static void add_invariants(cJSON *json, const struct hgi_concurrency_results *re
     cJSON_AddStringToObject(json, "verdict", text);
 }
 
-cJSON *hgi_concurrency_json(const struct hgi_concurrency_results *results)
+cJSON *hgi_concurrency_json(const void *arg)
 {
-    cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "format", "herdgate-stress");
-    cJSON_AddNumberToObject(json, "version", 1);
-    cJSON_AddStringToObject(json, "subcommand", "concurrency");
-    cJSON_AddStringToObject(json, "herdgate", HG_VERSION);
-    cJSON_AddStringToObject(json, "command", results->command);
-    cJSON_AddStringToObject(json, "began_at", results->began_at);
-    cJSON_AddStringToObject(json, "server", results->server);
-    cJSON_AddStringToObject(json, "load", "closed loop: not corrected");
-    cJSON_AddBoolToObject(json, "interrupted", results->interrupted);
+    const struct hgi_concurrency_results *results = arg;
+    cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "concurrency",
+                                                           .command = results->command,
+                                                           .server = results->server,
+                                                           .began_at = results->began_at,
+                                                           .interrupted = results->interrupted });
     cJSON_AddItemToObject(json, "settings", settings_json(results));
     add_calls(json, results);
     add_invariants(json, results);

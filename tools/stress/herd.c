@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/common/output.h"
 #include "tools/common/random.h"
 #include "tools/common/timing.h"
 #include "tools/stress/exits.h"
+#include "tools/stress/publish.h"
 #include "tools/stress/report.h"
 #include "tools/stress/stamp.h"
 
@@ -18,9 +18,7 @@ struct herd_options {
     const char *compare;
     const char *fault;
     const char *policy;
-    const char *json;
-    const char *report;
-    bool quiet;
+    struct hgi_outputs outputs;
     bool help;
     enum hgi_strategy strategies[HGI_STRATEGIES];
     size_t count;
@@ -75,10 +73,12 @@ static bool parse(struct herd_options *o, int count, char *const *arguments,
         { 0, "deadline", HGI_OPTION_DURATION, &s->deadline_ns, "TIME",
           "of every policy (the file's, else 2s)", NS_PER_MS, 3600 * NS_PER_S },
         { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Output", 0, 0 },
-        { 0, "report", HGI_OPTION_TEXT, &o->report, "F.html", "write a page with pictures", 0, 0 },
-        { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->json, "[=F]",
+        { 0, "report", HGI_OPTION_TEXT, &o->outputs.report, "F.html", "write a page with pictures",
+          0, 0 },
+        { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->outputs.json, "[=F]",
           "results as JSON, to stdout instead of the table, or to F", 0, 0 },
-        { 'q', "quiet", HGI_OPTION_FLAG, &o->quiet, NULL, "no progress and no table", 0, 0 },
+        { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
+          0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
         { 0 },
     };
@@ -132,7 +132,7 @@ static bool run_trials(struct hgi_herd_results *results, const struct herd_optio
 {
     bool well = true;
     struct hgi_progress progress;
-    hgi_progress_begin(&progress, o->quiet);
+    hgi_progress_begin(&progress, o->outputs.quiet);
     for (size_t i = 0; i < o->count && well && !*interrupted; i++) {
         struct hgi_trial *trial = calloc(1, sizeof *trial);
         if (!trial)
@@ -147,26 +147,7 @@ static bool run_trials(struct hgi_herd_results *results, const struct herd_optio
     return well;
 }
 
-/* Table, JSON and page. */
-static bool publish(const struct hgi_herd_results *results, const struct herd_options *o,
-                    struct hgi_problem *problem)
-{
-    bool json_to_stdout = o->json && (!*o->json || strcmp(o->json, "-") == 0);
-    if (!o->quiet && !json_to_stdout)
-        hgi_report_table(stdout, results, hgi_terminal_colour(stdout));
-    if (o->json) {
-        cJSON *json = hgi_report_json(results);
-        bool well = json && hgi_output_json(o->json, json, problem);
-        cJSON_Delete(json);
-        if (!well)
-            return false;
-    }
-    if (o->report && !hgi_output_file(o->report, hgi_report_html, results, problem))
-        return false;
-    if (o->report && !o->quiet && !json_to_stdout)
-        printf("The pictures: %s\n", o->report);
-    return true;
-}
+static const struct hgi_forms forms = { hgi_report_table, hgi_report_json, hgi_report_html };
 
 static int run(const struct herd_options *o, cJSON *policy, const char *command)
 {
@@ -181,7 +162,7 @@ static int run(const struct herd_options *o, cJSON *policy, const char *command)
         return HGI_EXIT_ENVIRONMENT;
     }
     note_server(&results, server);
-    if (!o->quiet)
+    if (!o->outputs.quiet)
         fprintf(stderr,
                 "%zu trials of %.3g s: %" PRIu32
                 " threads call a redis-server %s that is down from "
@@ -190,7 +171,7 @@ static int run(const struct herd_options *o, cJSON *policy, const char *command)
                 (double)o->settings.outage.low / 1e9, (double)o->settings.outage.high / 1e9);
     bool well = run_trials(&results, o, policy, server, interrupted, &problem);
     hgi_private_server_free(server);
-    well = publish(&results, o, well ? &problem : NULL) && well;
+    well = hgi_publish(&o->outputs, &forms, &results, well ? &problem : NULL) && well;
     hgi_herd_broken(broken, sizeof broken, &results);
     int code = HGI_EXIT_PASS;
     if (broken[0]) {

@@ -9,11 +9,13 @@
 
 #include "tools/stress/trial.h"
 
+/* In all three `results` is a struct hgi_herd_results, as hgi_publish() passes it. */
+
 /* The table and the verdict under it. */
-void hgi_report_table(FILE *out, const struct hgi_herd_results *results, bool colour);
+void hgi_report_table(FILE *out, const void *results, bool colour);
 
 /* Everything, in the form of version 1 that herdgate-stress(1) describes. NULL: out of memory. */
-cJSON *hgi_report_json(const struct hgi_herd_results *results);
+cJSON *hgi_report_json(const void *results);
 
 /* Count, mean, percentiles and maximum of a histogram, as an object of that name. */
 void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram);

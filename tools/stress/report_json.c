@@ -2,8 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include <herdgate/version.h>
-
+#include "tools/stress/publish.h"
 #include "tools/stress/report.h"
 
 static void add_number(cJSON *object, const char *name, double value)
@@ -130,20 +129,16 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     return json;
 }
 
-cJSON *hgi_report_json(const struct hgi_herd_results *results)
+cJSON *hgi_report_json(const void *arg)
 {
     char text[512];
+    const struct hgi_herd_results *results = arg;
     const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
-    cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "format", "herdgate-stress");
-    add_number(json, "version", 1);
-    cJSON_AddStringToObject(json, "subcommand", "herd");
-    cJSON_AddStringToObject(json, "herdgate", HG_VERSION);
-    cJSON_AddStringToObject(json, "server", results->server);
-    cJSON_AddStringToObject(json, "began_at", results->began_at);
-    cJSON_AddStringToObject(json, "command", results->command);
-    cJSON_AddStringToObject(json, "load", "closed loop: not corrected");
-    cJSON_AddBoolToObject(json, "interrupted", results->interrupted);
+    cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "herd",
+                                                           .command = results->command,
+                                                           .server = results->server,
+                                                           .began_at = results->began_at,
+                                                           .interrupted = results->interrupted });
     hgi_herd_verdict(text, sizeof text, results);
     cJSON_AddStringToObject(json, "verdict", text);
     hgi_herd_broken(text, sizeof text, results);

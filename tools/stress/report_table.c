@@ -40,8 +40,9 @@ static void set_row(struct hgi_table *table, size_t row, const struct hgi_trial 
     }
 }
 
-void hgi_report_table(FILE *out, const struct hgi_herd_results *results, bool colour)
+void hgi_report_table(FILE *out, const void *arg, bool colour)
 {
+    const struct hgi_herd_results *results = arg;
     static const char *const heads[2][HGI_TABLE_COLUMNS] = {
         { "", "", "", "", "attempts", "attempts", "ratio to", "fails after", "", "goodput",
           "threads", "breaker" },

@@ -1,0 +1,46 @@
+/* Results on their way out; see publish.h. */
+#include "tools/stress/publish.h"
+
+#include <string.h>
+
+#include <herdgate/version.h>
+
+#include "tools/common/output.h"
+#include "tools/common/terminal.h"
+
+bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
+                 const void *results, struct hgi_problem *problem)
+{
+    bool json_to_stdout = outputs->json && (!*outputs->json || strcmp(outputs->json, "-") == 0);
+    bool speaks = !outputs->quiet && !json_to_stdout;
+    if (speaks)
+        forms->table(stdout, results, hgi_terminal_colour(stdout));
+    if (outputs->json) {
+        cJSON *json = forms->json(results);
+        bool well = json ? hgi_output_json(outputs->json, json, problem)
+                         : hgi_problem_set(problem, "out of memory");
+        cJSON_Delete(json);
+        if (!well)
+            return false;
+    }
+    if (outputs->report && !hgi_output_file(outputs->report, forms->page, results, problem))
+        return false;
+    if (outputs->report && speaks)
+        printf("The pictures: %s\n", outputs->report);
+    return true;
+}
+
+cJSON *hgi_json_begin(const struct hgi_json_head *head)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "format", "herdgate-stress");
+    cJSON_AddNumberToObject(json, "version", 1);
+    cJSON_AddStringToObject(json, "subcommand", head->subcommand);
+    cJSON_AddStringToObject(json, "herdgate", HG_VERSION);
+    cJSON_AddStringToObject(json, "server", head->server);
+    cJSON_AddStringToObject(json, "began_at", head->began_at);
+    cJSON_AddStringToObject(json, "command", head->command);
+    cJSON_AddStringToObject(json, "load", "closed loop: not corrected");
+    cJSON_AddBoolToObject(json, "interrupted", head->interrupted);
+    return json;
+}

@@ -1,0 +1,40 @@
+/* Where the results of a run go: a table on stdout, JSON, a page. */
+#ifndef HERDGATE_TOOLS_STRESS_PUBLISH_H
+#define HERDGATE_TOOLS_STRESS_PUBLISH_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <cjson/cJSON.h>
+
+#include "tools/common/problem.h"
+
+/* What the command line said. */
+struct hgi_outputs {
+    const char *json;   /* NULL: none; "" or "-": to stdout instead of the table; else a file */
+    const char *report; /* of the page; NULL: none */
+    bool quiet;
+};
+
+/* The forms that results have. Each gets `results` as it was given. */
+struct hgi_forms {
+    void (*table)(FILE *out, const void *results, bool colour);
+    cJSON *(*json)(const void *results); /* NULL: out of memory */
+    bool (*page)(FILE *out, const void *results, struct hgi_problem *problem);
+};
+
+/* Write all that was asked for. False: something could not be written, *problem says. */
+bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
+                 const void *results, struct hgi_problem *problem);
+
+/* What every JSON of the tool begins with; the caller adds the rest. */
+struct hgi_json_head {
+    const char *subcommand;
+    const char *command;
+    const char *server;
+    const char *began_at;
+    bool interrupted;
+};
+cJSON *hgi_json_begin(const struct hgi_json_head *head);
+
+#endif
