@@ -11,7 +11,6 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
-#include "breaker/options.h"
 
 /* Arguments that are members or strings cannot stand in parentheses.
  * NOLINTBEGIN(bugprone-macro-parentheses) */
@@ -102,10 +101,10 @@ hg_status hgi_decode_pool(struct hgi_decoder *decoder, const struct hgi_node *no
                               "max_size", "a pool cannot keep more than it may have");
 }
 
-/* --- breaker --- */
+/* --- breaker: the limits lie within those that the breaker itself has --- */
 
 static const struct hgi_field window_fields[] = {
-    TIME("length", breaker.window_length_ns, 100 * MS, HOUR),
+    TIME("length", breaker.window_length_ns, SECOND, 600 * SECOND),
     COUNT("min_calls", breaker.window_min_calls, 1, 1000000),
     RATE("failure_rate", breaker.window_failure_rate, 0.001),
     TIME_OR_OFF("slow_call", breaker.window_slow_call_ns, MS, HOUR),
@@ -127,14 +126,14 @@ static hg_status decode_window(struct hgi_decoder *decoder, const struct hgi_nod
 
 const struct hgi_field hgi_breaker_fields[] = {
     SWITCH("enabled", breaker_enabled),
-    COUNT("failure_threshold", breaker.failure_threshold, 0, 1000000),
-    TIME("recovery_timeout", breaker.recovery_timeout_ns, MS, DAY),
+    COUNT("failure_threshold", breaker.failure_threshold, 0, 65535),
+    TIME("recovery_timeout", breaker.recovery_timeout_ns, 10 * MS, 18 * HOUR),
     REAL("recovery_multiplier", breaker.recovery_multiplier, 1, 100),
-    TIME("recovery_timeout_max", breaker.recovery_timeout_max_ns, MS, DAY),
+    TIME("recovery_timeout_max", breaker.recovery_timeout_max_ns, 10 * MS, 18 * HOUR),
     RATE("recovery_jitter", breaker.recovery_jitter, 0),
     COUNT("half_open_max_calls", breaker.half_open_max_calls, 1, 255),
     COUNT("success_threshold", breaker.success_threshold, 1, 255),
-    TIME("probe_lease", breaker.probe_lease_ns, MS, DAY),
+    TIME("probe_lease", breaker.probe_lease_ns, 10 * MS, 18 * HOUR),
     OWN("window", decode_window),
     { .key = NULL },
 };
@@ -152,14 +151,13 @@ hg_status hgi_decode_breaker(struct hgi_decoder *decoder, const struct hgi_node 
         status = hgi_decode_ordered(
             decoder, node, breaker->recovery_timeout_ns <= breaker->recovery_timeout_max_ns,
             "recovery_timeout", "recovery_timeout_max", "the first open period would be cut");
-    if (status < 0)
-        return status;
-    /* What the breaker itself would refuse, in its own words. */
-    struct hg_breaker_options checked;
-    struct hg_error err = HG_ERROR_INIT;
-    if (hgi_options_read(&checked, breaker, &err) < 0)
-        return hgi_document_fail(decoder->document, node, HGI_AT_VALUE, "%s", err.message);
-    return HG_OK;
+    if (status == HG_OK && breaker->failure_threshold == 0 && breaker->window_length_ns == 0)
+        return hgi_document_fail(
+            decoder->document, hgi_node_member(decoder->document, node, "failure_threshold"),
+            HGI_AT_VALUE,
+            "0 without a \"window\": nothing would ever open the breaker; write 1 or "
+            "more, or add a window");
+    return status;
 }
 
 /* --- retry_budget and recovery --- */
