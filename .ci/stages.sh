@@ -22,6 +22,11 @@ stage_tests() {
     "$root/tests/run"
 }
 
+stage_schema() {
+    "$root/tests/policy/check_schema" "$root/policy/herdgate.schema.json" \
+        "$root/tests/policy/corpus"
+}
+
 # --- text ---------------------------------------------------------------------------------------
 
 scripts() {

@@ -101,6 +101,7 @@ has() {
     libcjson-dev) pkg-config --exists 'libcjson >= 1.7.13' ;;
     libcriterion-dev) pkg-config --exists criterion ;;
     redis-tools) has_server ;;
+    python3-jsonschema) python3 -c 'from jsonschema import Draft202012Validator' ;;
     debootstrap) PATH=$PATH:/usr/sbin:/sbin command -v debootstrap ;;
     debian-archive-keyring) [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] ;;
     *) command -v "$1" ;;
@@ -116,6 +117,7 @@ describe() {
     libhiredis-dev) say 'hiredis 0.14 or later, with headers and its pkg-config file' ;;
     libcjson-dev) say 'cJSON 1.7.13 or later, with headers and its pkg-config file' ;;
     libcriterion-dev) say 'Criterion, with headers and its pkg-config file' ;;
+    python3-jsonschema) say 'jsonschema 4.0 or later for Python 3' ;;
     redis-tools) say 'redis-server (any of Redis 6.2 or later, or Valkey)' ;;
     *) say "$1" ;;
     esac
