@@ -137,6 +137,7 @@ cJSON *hgi_concurrency_json(const void *arg)
     cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "concurrency",
                                                            .command = results->command,
                                                            .server = results->server,
+                                                           .load = "closed loop: not corrected",
                                                            .began_at = results->began_at,
                                                            .interrupted = results->interrupted });
     cJSON_AddItemToObject(json, "settings", settings_json(results));

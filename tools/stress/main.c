@@ -17,6 +17,7 @@ static const char help[] =
     "                command, every lease counted, nothing may be left over\n"
     "  herd          the server goes away and comes back while hundreds of threads call:\n"
     "                attempts, failures and recovery under several policies, side by side\n"
+    "  simulate      what each kind of backoff costs clients that contend, on a virtual clock\n"
     "\n"
     "  herdgate-stress SUBCOMMAND --help     its options and examples\n"
     "  herdgate-stress --version\n"
@@ -37,6 +38,7 @@ static const struct {
 } subcommands[] = {
     { "concurrency", hgi_concurrency_main },
     { "herd", hgi_herd_main },
+    { "simulate", hgi_simulate_main },
 };
 
 /* The command line as one text, without what may be a secret. Caller frees. */
@@ -80,7 +82,8 @@ int main(int argc, char **argv)
         return code;
     }
     if (*name)
-        fprintf(stderr, "herdgate-stress: no subcommand '%s'; there are concurrency and herd\n",
+        fprintf(stderr,
+                "herdgate-stress: no subcommand '%s'; there are concurrency, herd and simulate\n",
                 name);
     else
         fputs(help, stderr);

@@ -40,7 +40,7 @@ cJSON *hgi_json_begin(const struct hgi_json_head *head)
     cJSON_AddStringToObject(json, "server", head->server);
     cJSON_AddStringToObject(json, "began_at", head->began_at);
     cJSON_AddStringToObject(json, "command", head->command);
-    cJSON_AddStringToObject(json, "load", "closed loop: not corrected");
+    cJSON_AddStringToObject(json, "load", head->load);
     cJSON_AddBoolToObject(json, "interrupted", head->interrupted);
     return json;
 }

@@ -32,6 +32,7 @@ struct hgi_json_head {
     const char *subcommand;
     const char *command;
     const char *server;
+    const char *load; /* how it was loaded, and so what its times are worth */
     const char *began_at;
     bool interrupted;
 };

@@ -137,6 +137,7 @@ cJSON *hgi_report_json(const void *arg)
     cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "herd",
                                                            .command = results->command,
                                                            .server = results->server,
+                                                           .load = "closed loop: not corrected",
                                                            .began_at = results->began_at,
                                                            .interrupted = results->interrupted });
     hgi_herd_verdict(text, sizeof text, results);

@@ -1,0 +1,205 @@
+/* herdgate-stress simulate: what each kind of backoff costs clients that contend, on a virtual clock. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/common/options.h"
+#include "tools/common/terminal.h"
+#include "tools/common/timing.h"
+#include "tools/stress/contention.h"
+#include "tools/stress/exits.h"
+#include "tools/stress/herd.h"
+#include "tools/stress/publish.h"
+#include "tools/stress/stamp.h"
+
+enum { COLUMNS_MAX = HGI_TABLE_COLUMNS - 1, CLIENTS_MAX = 10000 };
+
+struct simulation {
+    struct hgi_contention settings; /* but for the clients */
+    uint32_t count;
+    uint32_t clients[COLUMNS_MAX];
+    struct hgi_contention_result result[HGI_BACKOFF_KINDS][COLUMNS_MAX];
+    char began_at[HGI_STAMP_SIZE];
+    const char *command;
+    bool interrupted;
+};
+
+static const char about[] =
+    "herdgate-stress simulate: what each kind of backoff costs, on a virtual clock\n"
+    "\n"
+    "Clients contend for one optimistic lock, all at once: each reads a version and writes under "
+    "it,\n"
+    "and begins again after a delay if another one wrote in between, until it has written once. "
+    "The\n"
+    "model is that of \"Exponential Backoff And Jitter\" (AWS Architecture Blog, 2015); the delays "
+    "are\n"
+    "the library's own. Nothing is sent, and the same seed gives the same result.\n"
+    "\n"
+    "usage: herdgate-stress simulate [options]\n";
+
+static bool parse_clients(struct simulation *s, const char *text, struct hgi_problem *problem)
+{
+    char *end = NULL;
+    for (const char *at = text;; at = end + 1) {
+        unsigned long n = strtoul(at, &end, 10);
+        if (end == at || *at == '-' || n < 1 || n > CLIENTS_MAX || (*end && *end != ','))
+            return hgi_problem_set(problem, "--clients: '%s' is no list of numbers from 1 to %d",
+                                   text, CLIENTS_MAX);
+        if (s->count == COLUMNS_MAX)
+            return hgi_problem_set(problem, "--clients: more than %d numbers", COLUMNS_MAX);
+        s->clients[s->count++] = (uint32_t)n;
+        if (!*end)
+            return true;
+    }
+}
+
+static bool simulate(struct simulation *s, bool quiet, const atomic_bool *interrupted)
+{
+    struct hgi_progress progress;
+    hgi_progress_begin(&progress, quiet);
+    for (uint32_t c = 0; c < s->count; c++) {
+        for (int kind = 0; kind < HGI_BACKOFF_KINDS && !s->interrupted; kind++) {
+            struct hgi_contention settings = s->settings;
+            settings.clients = s->clients[c];
+            settings.seed += c; /* the same draws for every kind */
+            if (hgi_progress_due(&progress, monotonic_ns()))
+                hgi_progress_line(&progress, "%" PRIu32 " clients, backoff %s", s->clients[c],
+                                  hgi_backoff_name((enum hgi_backoff_kind)kind));
+            if (!hgi_contention_run(&s->result[kind][c], &settings, (enum hgi_backoff_kind)kind))
+                return false;
+            /* relaxed: a flag that is polled. */
+            s->interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
+        }
+    }
+    hgi_progress_end(&progress);
+    return true;
+}
+
+static void print_part(FILE *out, const struct simulation *s, bool time, bool colour)
+{
+    struct hgi_table *table = calloc(1, sizeof *table);
+    char text[HGI_CELL_SIZE];
+    if (!table)
+        return;
+    hgi_table_set(table, 0, 0, "%s", time ? "time to the end" : "calls in all");
+    for (uint32_t c = 0; c < s->count; c++)
+        hgi_table_set(table, 0, c + 1, "%" PRIu32 " clients", s->clients[c]);
+    for (size_t kind = 0; kind < HGI_BACKOFF_KINDS; kind++) {
+        hgi_table_set(table, kind + 1, 0, "%s", hgi_backoff_name((enum hgi_backoff_kind)kind));
+        for (uint32_t c = 0; c < s->count; c++) {
+            const struct hgi_contention_result *r = &s->result[kind][c];
+            hgi_table_set(table, kind + 1, c + 1, "%s",
+                          time ? hgi_format_latency(text, sizeof text, (int64_t)r->time_ns)
+                               : hgi_format_count(text, sizeof text, (uint64_t)(r->calls + 0.5)));
+        }
+    }
+    hgi_table_print(table, out, colour);
+    free(table);
+}
+
+static void print_tables(FILE *out, const void *results, bool colour)
+{
+    const struct simulation *s = results;
+    const uint32_t last = s->count - 1;
+    const struct hgi_contention_result *plain = &s->result[HGI_BACKOFF_EXPONENTIAL][last];
+    const struct hgi_contention_result *full = &s->result[HGI_BACKOFF_FULL][last];
+    print_part(out, s, false, colour);
+    fputc('\n', out);
+    print_part(out, s, true, colour);
+    if (plain->calls > 0 && plain->time_ns > 0)
+        fprintf(
+            out,
+            "\n%sAt %" PRIu32 " clients full jitter takes %.2f times the calls and %.2f times the "
+            "time of exponential delays without jitter.%s\n",
+            hgi_style_begin(colour, HGI_STYLE_BOLD), s->clients[last], full->calls / plain->calls,
+            full->time_ns / plain->time_ns, hgi_style_end(colour, HGI_STYLE_BOLD));
+}
+
+static cJSON *as_json(const void *results)
+{
+    const struct simulation *s = results;
+    char seed[24];
+    cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "simulate",
+                                                           .command = s->command,
+                                                           .server = "none",
+                                                           .load = "virtual clock",
+                                                           .began_at = s->began_at,
+                                                           .interrupted = s->interrupted });
+    cJSON *settings = cJSON_AddObjectToObject(json, "settings");
+    cJSON_AddNumberToObject(settings, "rounds", s->settings.rounds);
+    cJSON_AddNumberToObject(settings, "base_ns", (double)s->settings.base_ns);
+    cJSON_AddNumberToObject(settings, "cap_ns", (double)s->settings.cap_ns);
+    cJSON_AddNumberToObject(settings, "network_mean_ns", (double)s->settings.network_mean_ns);
+    cJSON_AddNumberToObject(settings, "network_deviation_ns",
+                            (double)s->settings.network_deviation_ns);
+    snprintf(seed, sizeof seed, "%" PRIu64, s->settings.seed);
+    cJSON_AddStringToObject(settings, "seed", seed);
+    cJSON *rows = cJSON_AddArrayToObject(json, "results");
+    for (uint32_t c = 0; c < s->count; c++) {
+        for (size_t kind = 0; kind < HGI_BACKOFF_KINDS; kind++) {
+            cJSON *row = cJSON_CreateObject();
+            cJSON_AddNumberToObject(row, "clients", s->clients[c]);
+            cJSON_AddStringToObject(row, "backoff", hgi_backoff_name((enum hgi_backoff_kind)kind));
+            cJSON_AddNumberToObject(row, "calls", s->result[kind][c].calls);
+            cJSON_AddNumberToObject(row, "time_ns", s->result[kind][c].time_ns);
+            cJSON_AddItemToArray(rows, row);
+        }
+    }
+    return json;
+}
+
+static const struct hgi_forms forms = { print_tables, as_json, NULL };
+
+static int fail(int code, const struct hgi_problem *problem)
+{
+    fprintf(stderr, "herdgate-stress: %s\n", problem->text);
+    return code;
+}
+
+int hgi_simulate_main(int count, char *const *arguments, const char *command)
+{
+    struct hgi_problem problem = { .text = "out of memory" };
+    struct simulation s = { .settings = { .rounds = 100,
+                                          .base_ns = 5 * NS_PER_MS,
+                                          .cap_ns = 2 * NS_PER_S,
+                                          .network_mean_ns = 10 * NS_PER_MS,
+                                          .network_deviation_ns = 2 * NS_PER_MS,
+                                          .seed = 1 },
+                            .command = command };
+    struct hgi_outputs outputs = { 0 };
+    const char *clients = "10,20,50,100,150,200";
+    bool help = false;
+    struct hgi_contention *c = &s.settings;
+    const struct hgi_option table[] = {
+        { 0, "clients", HGI_OPTION_TEXT, &clients, "LIST", "10,20,50,100,150,200", 0, 0 },
+        { 0, "base", HGI_OPTION_DURATION, &c->base_ns, "TIME", "the first delay (5ms)", NS_PER_US,
+          3600 * NS_PER_S },
+        { 0, "cap", HGI_OPTION_DURATION, &c->cap_ns, "TIME", "the longest delay (2s)", NS_PER_US,
+          3600 * NS_PER_S },
+        { 0, "network", HGI_OPTION_DURATION, &c->network_mean_ns, "TIME",
+          "a message's mean time on its way (10ms)", NS_PER_US, 3600 * NS_PER_S },
+        { 0, "deviation", HGI_OPTION_DURATION, &c->network_deviation_ns, "TIME",
+          "the standard deviation of that (2ms)", NS_PER_US, 3600 * NS_PER_S },
+        { 0, "rounds", HGI_OPTION_COUNT, &c->rounds, "N", "the mean of so many (100)", 1, 100000 },
+        { 0, "seed", HGI_OPTION_NUMBER, &c->seed, "N", "of the random numbers (1)", 0, 0 },
+        { 0, "json", HGI_OPTION_MAYBE_TEXT, &outputs.json, "[=F]",
+          "results as JSON, to stdout instead of the tables, or to F", 0, 0 },
+        { 'q', "quiet", HGI_OPTION_FLAG, &outputs.quiet, NULL, "no progress and no tables", 0, 0 },
+        { 0, "help", HGI_OPTION_FLAG, &help, NULL, "this text", 0, 0 },
+        { 0 },
+    };
+    if (!hgi_options_parse(table, count, arguments, &problem))
+        return fail(HGI_EXIT_USAGE, &problem);
+    if (help) {
+        fputs(about, stdout);
+        hgi_options_help(table, stdout);
+        return HGI_EXIT_PASS;
+    }
+    if (!parse_clients(&s, clients, &problem))
+        return fail(HGI_EXIT_USAGE, &problem);
+    hgi_stamp_time(s.began_at);
+    if (!simulate(&s, outputs.quiet, hgi_interrupted()) ||
+        !hgi_publish(&outputs, &forms, &s, &problem))
+        return fail(HGI_EXIT_ENVIRONMENT, &problem);
+    return s.interrupted ? HGI_EXIT_INTERRUPTED : HGI_EXIT_PASS;
+}
