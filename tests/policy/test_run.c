@@ -263,6 +263,23 @@ Test(run, the_budget_stops_retries_and_the_last_type_is_returned)
     hg_budget_free(s.call.budget);
 }
 
+Test(run, a_total_outage_costs_a_tenth_more_attempts_than_calls_and_ten_a_second)
+{
+    enum { CALLS = 1000 };
+    struct setting s;
+    struct hg_budget budget;
+    set_up(&s, "read", UINT32_MAX);
+    hgi_budget_init(&budget, &s.settings.budget, s.world.now_ns);
+    s.call.budget = &budget;
+    int64_t began_ns = s.world.now_ns;
+    for (int i = 0; i < CALLS; i++)
+        cr_assert_lt(run(&s), 0);
+    double seconds = (double)(s.world.now_ns - began_ns) / 1e9;
+    double initial = 10;
+    cr_assert_leq(s.script.calls, 1.1 * CALLS + 10 * seconds + initial);
+    cr_assert_gt(s.script.calls, CALLS); /* and it does retry */
+}
+
 Test(run, a_server_hint_is_the_earliest_time_of_the_retry)
 {
     struct setting s;
