@@ -22,10 +22,7 @@
 #include "policy/scan.h"
 #include "policy/utf8.h"
 
-enum {
-    NAME_SHOWN = 120,   /* bytes of the file's name in a message; what is longer loses its head */
-    POINTER_SHOWN = 120 /* bytes of the JSON pointer; so does this */
-};
+enum { POINTER_SHOWN = 120 }; /* bytes of the JSON pointer; what is longer loses its head */
 
 static uint32_t node_index(const struct hgi_document *document, const struct hgi_node *node)
 {
@@ -154,32 +151,32 @@ static void put_pointer(struct backwards *out, const struct hgi_document *docume
     }
 }
 
-/* The file's name as it may stand in a message: one line, its tail if it is long. */
-static void show_name(char *out, size_t size, const char *name)
+const char *hgi_show_name(char out[HGI_NAME_SHOWN_SIZE], const char *name)
 {
     size_t length = strlen(name);
     size_t used = 0;
-    if (length >= NAME_SHOWN) {
-        name += length - (NAME_SHOWN - 4);
+    out[0] = '\0';
+    if (length >= HGI_NAME_SHOWN_SIZE) {
+        name += length - (HGI_NAME_SHOWN_SIZE - 4);
         while (((unsigned char)*name & 0xc0) == 0x80)
             name++;
-        hgi_copy_text(out, size, "...");
+        hgi_copy_text(out, HGI_NAME_SHOWN_SIZE, "...");
         used = 3;
     }
     length = strlen(name);
-    for (size_t at = 0; at < length && used + 1 < size;) {
+    for (size_t at = 0; at < length && used + 1 < HGI_NAME_SHOWN_SIZE;) {
         size_t width = hgi_utf8_width(name + at, length - at);
         uint32_t character = '?'; /* a byte that is no character */
         if (width)
             character = hgi_utf8_next(name, &at);
         else
             at++;
-        size_t shown = hgi_utf8_show(out + used, size - used, character);
+        size_t shown = hgi_utf8_show(out + used, HGI_NAME_SHOWN_SIZE - used, character);
         if (shown == 0)
             break;
         used += shown;
     }
-    out[used] = '\0';
+    return out;
 }
 
 /* A message that was cut may end in the middle of a character. */
@@ -199,12 +196,12 @@ static hg_status fail(const struct hgi_document *document, size_t offset,
 {
     if (!document->err)
         return HG_ERR_VALIDATION;
-    char name[NAME_SHOWN + 8];
+    char name[HGI_NAME_SHOWN_SIZE];
     char what[sizeof document->err->message];
     struct backwards pointer;
     size_t line;
     size_t column;
-    show_name(name, sizeof name, document->name);
+    hgi_show_name(name, document->name);
     put_pointer(&pointer, document, node);
     hgi_document_position(document, offset, &line, &column);
     vsnprintf(what, sizeof what, format, arguments);

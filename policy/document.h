@@ -15,7 +15,8 @@ enum {
     HGI_DEPTH_MAX = 16,       /* of arrays and objects in each other */
     HGI_MEMBERS_MAX = 1024,   /* of one object; the search for duplicates is quadratic in it */
     HGI_VALUES_MAX = 1 << 16, /* of a text */
-    HGI_QUOTE_SIZE = 48       /* enough for a text of the file quoted in a message */
+    HGI_QUOTE_SIZE = 48,      /* enough for a text of the file quoted in a message */
+    HGI_NAME_SHOWN_SIZE = 128 /* enough for the file's name in a message */
 };
 
 enum hgi_json_kind {
@@ -87,6 +88,10 @@ const struct hgi_node *hgi_node_member(const struct hgi_document *document,
 
 /* "a string", for messages. */
 const char *hgi_node_kind_name(const struct hgi_node *node);
+
+/* Copy a file's name, any bytes, so that it can stand in a message: one line of valid UTF-8, its tail
+ * if it is long. Returns out. */
+const char *hgi_show_name(char out[HGI_NAME_SHOWN_SIZE], const char *name);
 
 /* Copy a text of the file so that it can stand in a message: one line, cut to fit. Returns out. */
 const char *hgi_quote(char out[HGI_QUOTE_SIZE], const char *text);

@@ -135,8 +135,11 @@ static void explain_unit(const char *text, const char *unit, size_t length, char
 {
     int shown = unit - text > 24 ? 24 : (int)(unit - text);
     const char *meant = guess_unit(unit, length);
-    if (*unit == ' ' && find_unit(unit + 1, strlen(unit + 1)))
-        snprintf(why, size, "has a space before its unit; write \"%.*s%s\"", shown, text, unit + 1);
+    const char *word = unit + strspn(unit, " ");
+    const char *meant_word = guess_unit(word, strlen(word));
+    if (word > unit && meant_word)
+        snprintf(why, size, "has a space before its unit; write \"%.*s%s\"", shown, text,
+                 meant_word);
     else if (length == 0 && *unit == '\0')
         snprintf(why, size, "has no unit; write \"%.*sms\" or another of " ALL_UNITS, shown, text);
     else if (meant)

@@ -115,6 +115,13 @@ static hg_status parse(hg_policy **out, char *text, size_t length, const char *n
     return HG_OK;
 }
 
+static hg_status too_large(const char *name, struct hg_error *err)
+{
+    char shown[HGI_NAME_SHOWN_SIZE];
+    return hgi_error_set(err, HG_ERR_VALIDATION, "%s: larger than a policy may be (%d bytes)",
+                         hgi_show_name(shown, name), HGI_TEXT_MAX);
+}
+
 hg_status hg_policy_parse(hg_policy **out, const char *json, size_t length, const char *name,
                           struct hg_error *err)
 {
@@ -123,21 +130,23 @@ hg_status hg_policy_parse(hg_policy **out, const char *json, size_t length, cons
     if (!out || !json)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_policy_parse: %s is NULL; give one",
                              out ? "json" : "out");
+    if (!name)
+        name = "policy";
     if (length > HGI_TEXT_MAX)
-        return hgi_error_set(err, HG_ERR_VALIDATION, "%s: %zu bytes; a policy may have %d",
-                             name ? name : "policy", length, HGI_TEXT_MAX);
+        return too_large(name, err);
     char *text = malloc(length + 1);
     if (!text)
         return hgi_error_set(err, HG_ERR_NO_MEMORY, "no memory for a policy");
     memcpy(text, json, length);
     text[length] = '\0';
-    return parse(out, text, length, name ? name : "policy", err);
+    return parse(out, text, length, name, err);
 }
 
 static hg_status cannot_read(const char *path, int error, struct hg_error *err)
 {
-    hgi_error_set(err, HG_ERR_VALIDATION, "%s: cannot read the policy file: %s", path,
-                  strerrordesc_np(error));
+    char shown[HGI_NAME_SHOWN_SIZE];
+    hgi_error_set(err, HG_ERR_VALIDATION, "%s: cannot read the policy file: %s",
+                  hgi_show_name(shown, path), strerrordesc_np(error));
     if (err)
         err->sys_errno = error;
     return HG_ERR_VALIDATION;
@@ -151,7 +160,7 @@ static hg_status read_file(int fd, const char *path, char **text, size_t *length
     *length = 0;
     *text = malloc(size);
     if (!*text)
-        return hgi_error_set(err, HG_ERR_NO_MEMORY, "no memory for the policy file %s", path);
+        return hgi_error_set(err, HG_ERR_NO_MEMORY, "no memory for the policy file");
     for (;;) {
         ssize_t got = read(fd, *text + *length, size - 1 - *length);
         if (got < 0 && errno == EINTR)
@@ -164,8 +173,7 @@ static hg_status read_file(int fd, const char *path, char **text, size_t *length
     }
     (*text)[*length] = '\0';
     if (*length > HGI_TEXT_MAX)
-        return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "%s: larger than a policy file may be (%d bytes)", path, HGI_TEXT_MAX);
+        return too_large(path, err);
     return HG_OK;
 }
 
