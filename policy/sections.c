@@ -238,6 +238,8 @@ static hg_status decode_password_file(struct hgi_decoder *decoder, const struct 
     char quoted[HGI_QUOTE_SIZE];
     char secret[1024];
     FILE *file = fopen(node->item->valuestring, "re");
+    if (!file && errno == ENOMEM)
+        return hgi_document_no_memory(decoder->document);
     if (!file)
         return hgi_document_fail(decoder->document, node, HGI_AT_VALUE, "cannot open \"%s\": %s",
                                  hgi_quote(quoted, node->item->valuestring),
