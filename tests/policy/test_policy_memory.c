@@ -38,7 +38,7 @@ static bool is_refused(void)
     return fail_at > 0 && (asked == fail_at || (for_ever && asked > fail_at));
 }
 
-static void *count(void *at)
+static void *counted(void *at)
 {
     live += at != NULL;
     return at;
@@ -46,12 +46,12 @@ static void *count(void *at)
 
 void *__wrap_malloc(size_t size)
 {
-    return is_refused() ? NULL : count(__real_malloc(size));
+    return is_refused() ? NULL : counted(__real_malloc(size));
 }
 
-void *__wrap_calloc(size_t items, size_t size)
+void *__wrap_calloc(size_t count, size_t size)
 {
-    return is_refused() ? NULL : count(__real_calloc(items, size));
+    return is_refused() ? NULL : counted(__real_calloc(count, size));
 }
 
 void *__wrap_realloc(void *at, size_t size)
