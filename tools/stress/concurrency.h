@@ -70,10 +70,10 @@ struct hgi_time_shares {
 };
 struct hgi_time_shares hgi_concurrency_shares(const struct hgi_worker *sum);
 
-/* In three forms: a table for people, JSON for programs, one HTML page. `results` is a struct
+/* In three forms: a table for people, JSON for programs, one HTML page. `arg` is a struct
  * hgi_concurrency_results, as hgi_publish() passes it. */
-void hgi_concurrency_table(FILE *out, const void *results, bool colour);
-cJSON *hgi_concurrency_json(const void *results);
-bool hgi_concurrency_html(FILE *out, const void *results, struct hgi_problem *problem);
+void hgi_concurrency_table(FILE *out, const void *arg, bool colour);
+cJSON *hgi_concurrency_json(const void *arg);
+bool hgi_concurrency_html(FILE *out, const void *arg, struct hgi_problem *problem);
 
 #endif

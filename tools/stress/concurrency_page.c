@@ -184,9 +184,10 @@ static void draw_latency(FILE *out, const struct hgi_histogram *h)
         draw_bar(out, LEFT + width * i, width, (double)bins.calls[i] / top, title);
     }
     draw_percentiles(out, &bins, h);
-    for (double at = ceil(bins.from); at <= bins.from + (double)bins.count / BINS_PER_DECADE; at++)
-        tick(out, x_of_latency(&bins, (int64_t)pow(10, at)), "%s",
-             hgi_format_latency(from, sizeof from, (int64_t)pow(10, at)));
+    int last = (int)floor(bins.from + (double)bins.count / BINS_PER_DECADE);
+    for (int power = (int)ceil(bins.from); power <= last; power++)
+        tick(out, x_of_latency(&bins, (int64_t)pow(10, power)), "%s",
+             hgi_format_latency(from, sizeof from, (int64_t)pow(10, power)));
     fputs("</svg>\n", out);
 }
 

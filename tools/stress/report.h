@@ -9,19 +9,19 @@
 
 #include "tools/stress/trial.h"
 
-/* In all three `results` is a struct hgi_herd_results, as hgi_publish() passes it. */
+/* In all three `arg` is a struct hgi_herd_results, as hgi_publish() passes it. */
 
 /* The table and the verdict under it. */
-void hgi_report_table(FILE *out, const void *results, bool colour);
+void hgi_report_table(FILE *out, const void *arg, bool colour);
 
 /* Everything, in the form of version 1 that herdgate-stress(1) describes. NULL: out of memory. */
-cJSON *hgi_report_json(const void *results);
+cJSON *hgi_report_json(const void *arg);
 
 /* Count, mean, percentiles and maximum of a histogram, as an object of that name. */
 void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram);
 
 /* One page: inline SVG, no script, nothing fetched. For hgi_output_file(). */
-bool hgi_report_html(FILE *out, const void *results, struct hgi_problem *problem);
+bool hgi_report_html(FILE *out, const void *arg, struct hgi_problem *problem);
 
 /* The pictures of all trials, over one time axis and to one scale. */
 void hgi_report_plots(FILE *out, const struct hgi_herd_results *results);
