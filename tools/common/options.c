@@ -136,6 +136,14 @@ static bool parse_whole(uint64_t *out, const char *text, struct hgi_problem *pro
     return true;
 }
 
+static bool append(struct hgi_texts *texts, const char *text, struct hgi_problem *problem)
+{
+    if (texts->count == HGI_TEXTS_MAX)
+        return hgi_problem_set(problem, "given more than %d times", HGI_TEXTS_MAX);
+    texts->text[texts->count++] = text;
+    return true;
+}
+
 static bool store(const struct hgi_option *option, const char *text, struct hgi_problem *problem)
 {
     uint64_t number;
@@ -154,6 +162,8 @@ static bool store(const struct hgi_option *option, const char *text, struct hgi_
     case HGI_OPTION_MAYBE_TEXT:
         *(const char **)option->value = text;
         return true;
+    case HGI_OPTION_TEXTS:
+        return append(option->value, text, problem);
     case HGI_OPTION_DURATION:
         return hgi_parse_duration(option->value, text, problem) &&
                within(option, *(int64_t *)option->value, text, problem);

@@ -29,6 +29,7 @@ enum hgi_option_kind {
     HGI_OPTION_NUMBER,        /* uint64_t */
     HGI_OPTION_TEXT,          /* const char *, borrowed from argv */
     HGI_OPTION_MAYBE_TEXT,    /* const char *: --name=TEXT, or "" for --name alone */
+    HGI_OPTION_TEXTS,         /* struct hgi_texts: may be given several times */
     HGI_OPTION_DURATION,      /* int64_t nanoseconds, within least..most */
     HGI_OPTION_DURATION_SPAN, /* struct hgi_span of nanoseconds: 1s..3s */
     HGI_OPTION_SIZE_SPAN      /* struct hgi_span of bytes: 64, or 1..1MiB; within least..most */
@@ -38,6 +39,13 @@ enum hgi_option_kind {
 struct hgi_span {
     int64_t low;
     int64_t high;
+};
+
+enum { HGI_TEXTS_MAX = 16 };
+
+struct hgi_texts {
+    size_t count;
+    const char *text[HGI_TEXTS_MAX]; /* borrowed from argv */
 };
 
 struct hgi_option {

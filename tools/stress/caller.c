@@ -110,8 +110,8 @@ static hg_status call(struct hgi_caller *caller)
     return status;
 }
 
-/* One call, counted. */
-static void counted_call(struct hgi_caller *caller)
+/* One call, counted. due_ns: when it was to begin. */
+static void counted_call(struct hgi_caller *caller, int64_t due_ns)
 {
     struct hgi_load *load = caller->load;
     int64_t began_ns = monotonic_ns();
@@ -125,7 +125,8 @@ static void counted_call(struct hgi_caller *caller)
         caller->answered++;
         atomic_fetch_add_explicit(&load->answered, 1, memory_order_relaxed);
         hgi_load_count(load, HGI_IN_ANSWERED, ended_ns, 1);
-        hgi_histogram_add(&caller->latency, ended_ns - began_ns);
+        hgi_histogram_add(&caller->latency, ended_ns - due_ns);
+        hgi_histogram_add(&caller->service, ended_ns - began_ns);
         return;
     }
     caller->failed_as[-status < HGI_STATUSES ? -status : 0]++;
@@ -148,11 +149,28 @@ static void last_calls(struct hgi_caller *caller)
              !atomic_load_explicit(&caller->load->stop, memory_order_relaxed));
 }
 
+/* When the next call is due. Open loop: at its time, whatever became of the last, so that what a slow
+ * answer holds up is measured too. Closed: after a pause. */
+static int64_t next_due(struct hgi_caller *caller, int64_t due_ns)
+{
+    const struct hgi_herd_settings *s = caller->load->settings;
+    if (s->rate)
+        return due_ns + (int64_t)((double)s->threads * 1e9 / s->rate);
+    return monotonic_ns() + (int64_t)((0.5 + random_unit(&caller->random)) * (double)s->think_ns);
+}
+
+/* Begin at different times: a herd in step is what an outage makes, not what it meets. */
+static int64_t first_due(struct hgi_caller *caller)
+{
+    const struct hgi_herd_settings *s = caller->load->settings;
+    double span_ns = s->rate ? (double)s->threads * 1e9 / s->rate : (double)s->think_ns;
+    return caller->load->began_ns + (int64_t)(random_unit(&caller->random) * span_ns);
+}
+
 void *hgi_caller_main(void *arg)
 {
     struct hgi_caller *caller = arg;
     struct hgi_load *load = caller->load;
-    int64_t think_ns = load->settings->think_ns;
     if (load->strategy != HGI_STRATEGY_ALL) {
         /* hiredis writes with write(): its users must see to SIGPIPE. Users of herdgate need not. */
         sigset_t pipe;
@@ -160,14 +178,15 @@ void *hgi_caller_main(void *arg)
         sigaddset(&pipe, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     }
-    /* Begin at different times: a herd in step is what an outage makes, not what it meets. */
-    int64_t next_ns = load->began_ns + (int64_t)(random_unit(&caller->random) * (double)think_ns);
-    while (next_ns < load->end_ns && !atomic_load_explicit(&load->stop, memory_order_relaxed)) {
-        sleep_until_ns(next_ns);
-        counted_call(caller);
-        next_ns =
-            monotonic_ns() + (int64_t)((0.5 + random_unit(&caller->random)) * (double)think_ns);
+    int64_t due_ns = first_due(caller);
+    while (monotonic_ns() < load->end_ns && due_ns < load->end_ns &&
+           !atomic_load_explicit(&load->stop, memory_order_relaxed)) {
+        sleep_until_ns(due_ns);
+        counted_call(caller, due_ns);
+        due_ns = next_due(caller, due_ns);
     }
+    for (; load->settings->rate && due_ns < load->end_ns; due_ns = next_due(caller, due_ns))
+        caller->not_begun++;
     /* relaxed: a flag to wait for; the server's being there is seen through its socket. */
     while (!atomic_load_explicit(&load->last_calls, memory_order_relaxed) &&
            !atomic_load_explicit(&load->stop, memory_order_relaxed))

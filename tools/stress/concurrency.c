@@ -37,8 +37,9 @@ static const char examples[] =
     "\nWithout a server it starts a redis-server of its own on a temporary unix socket. On a "
     "given\n"
     "one every key has a prefix of the run's own, expires, and is deleted at the end.\n"
-    "\nExit: 0 pass, 2 usage or policy, 3 environment, 4 an invariant is broken, 130 interrupted\n"
-    "(what was measured is still written). See herdgate-stress(1).\n";
+    "\nExit: 0 pass, 1 an --assert does not hold, 2 usage or policy, 3 environment, 4 an\n"
+    "invariant is broken, 130 interrupted (what was measured is still written). See\n"
+    "herdgate-stress(1).\n";
 
 static bool parse(struct concurrency_options *o, int count, char *const *arguments,
                   struct hgi_problem *problem)
@@ -68,6 +69,8 @@ static bool parse(struct concurrency_options *o, int count, char *const *argumen
           0, 0 },
         { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->outputs.json, "[=F]",
           "results as JSON, to stdout instead of the table, or to F", 0, 0 },
+        { 0, "assert", HGI_OPTION_TEXTS, &o->outputs.assertions, "EXPR",
+          "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
         { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
           0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
@@ -86,7 +89,7 @@ static bool parse(struct concurrency_options *o, int count, char *const *argumen
 }
 
 static const struct hgi_forms forms = { hgi_concurrency_table, hgi_concurrency_json,
-                                        hgi_concurrency_html };
+                                        hgi_concurrency_html, hgi_concurrency_figures };
 
 static int fail(int code, const char *text)
 {
@@ -104,6 +107,10 @@ static int run(const struct concurrency_options *o, cJSON *policy, const char *c
     int code = HGI_EXIT_PASS;
     results->settings = o->settings;
     results->command = command;
+    if (!hgi_assertions_check(&o->outputs, &forms, results, &problem)) {
+        free(results);
+        return fail(HGI_EXIT_USAGE, problem.text);
+    }
     bool well = hgi_concurrency_run(results, policy, hgi_interrupted(), &problem);
     bool measured = results->took_ns > 0;
     hgi_concurrency_broken(broken, sizeof broken, results);
@@ -118,6 +125,8 @@ static int run(const struct concurrency_options *o, cJSON *policy, const char *c
                                           "limits did not let them through");
     } else if (results->interrupted) {
         code = HGI_EXIT_INTERRUPTED;
+    } else if (!hgi_assertions_hold(&o->outputs, &forms, results)) {
+        code = HGI_EXIT_ASSERTION;
     }
     free(results);
     return code;

@@ -12,6 +12,7 @@
 #include <herdgate/herdgate.h>
 
 #include "tools/common/target.h"
+#include "tools/stress/assertion.h"
 #include "tools/stress/worker.h"
 
 struct hgi_concurrency_settings {
@@ -70,10 +71,11 @@ struct hgi_time_shares {
 };
 struct hgi_time_shares hgi_concurrency_shares(const struct hgi_worker *sum);
 
-/* In three forms: a table for people, JSON for programs, one HTML page. `arg` is a struct
+/* In its forms: a table for people, JSON for programs, figures for --assert, one HTML page. `arg` is a struct
  * hgi_concurrency_results, as hgi_publish() passes it. */
 void hgi_concurrency_table(FILE *out, const void *arg, bool colour);
 cJSON *hgi_concurrency_json(const void *arg);
+void hgi_concurrency_figures(struct hgi_figures *out, const void *arg);
 bool hgi_concurrency_html(FILE *out, const void *arg, struct hgi_problem *problem);
 
 #endif

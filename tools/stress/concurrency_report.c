@@ -145,3 +145,30 @@ cJSON *hgi_concurrency_json(const void *arg)
     add_invariants(json, results);
     return json;
 }
+
+void hgi_concurrency_figures(struct hgi_figures *out, const void *arg)
+{
+    const struct hgi_concurrency_results *r = arg;
+    const struct hgi_worker *sum = &r->sum;
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        { "calls", (double)hgi_concurrency_calls(r) },
+        { "calls_per_second", per_second(r, hgi_concurrency_calls(r)) },
+        { "replies", (double)sum->replies },
+        { "failed", (double)sum->failed },
+        { "retries", (double)sum->retries },
+        { "mismatched", (double)sum->mismatches },
+        { "doubled", (double)sum->doubled },
+        { "descriptors_left", (double)r->descriptors_left },
+        { "memory_left", (double)r->memory_left },
+        { "time_in_queue", hgi_concurrency_shares(sum).queue },
+        { "time_at_server", hgi_concurrency_shares(sum).server },
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        hgi_figures_add(out, NULL, numbers[i].name, HGI_FIGURE_NUMBER, true, numbers[i].value);
+    hgi_figures_add(out, NULL, "connections_left", HGI_FIGURE_NUMBER, r->connections_left >= 0,
+                    (double)r->connections_left);
+    hgi_figures_add_latency(out, NULL, &sum->latency);
+}

@@ -300,7 +300,9 @@ static void add_up(struct conductor *c)
         if (caller->mismatches && t->mismatches == 0)
             memcpy(t->first_mismatch, caller->first_mismatch, sizeof t->first_mismatch);
         t->mismatches += caller->mismatches;
+        t->not_begun += caller->not_begun;
         hgi_histogram_merge(&t->latency, &caller->latency);
+        hgi_histogram_merge(&t->service, &caller->service);
         hgi_histogram_merge(&t->latency_down, &caller->latency_down);
     }
     if (!load->pool)

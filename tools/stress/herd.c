@@ -39,8 +39,9 @@ static const char examples[] =
     "  herdgate-stress herd --report=herd.html\n"
     "  herdgate-stress herd -t 400 --compare naive,all --fault stop --outage 1s..4s\n"
     "  herdgate-stress herd --policy herdgate.json --compare all --json=result.json -q\n"
-    "\nExit: 0 pass, 2 usage or policy, 3 environment, 4 an invariant is broken, 130 interrupted\n"
-    "(what was measured is still written). See herdgate-stress(1).\n";
+    "\nExit: 0 pass, 1 an --assert does not hold, 2 usage or policy, 3 environment, 4 an\n"
+    "invariant is broken, 130 interrupted (what was measured is still written). See\n"
+    "herdgate-stress(1).\n";
 
 static bool parse(struct herd_options *o, int count, char *const *arguments,
                   struct hgi_problem *problem)
@@ -55,7 +56,10 @@ static bool parse(struct herd_options *o, int count, char *const *arguments,
         { 'd', "data-size", HGI_OPTION_SIZE_SPAN, &s->sizes, "N|A..B", "bytes of a value (64)", 1,
           1 << 20 },
         { 0, "think", HGI_OPTION_DURATION, &s->think_ns, "TIME",
-          "mean pause of a caller between calls (100ms)", NS_PER_US, 10 * NS_PER_S },
+          "closed loop: mean pause of a caller between calls (100ms)", NS_PER_US, 10 * NS_PER_S },
+        { 'R', "rate", HGI_OPTION_COUNT, &s->rate, "N",
+          "open loop: calls per second of all threads together, whatever became of the last", 1,
+          10000000 },
         { 0, "duration", HGI_OPTION_DURATION, &s->length_ns, "TIME", "of each trial (7s)", NS_PER_S,
           3600 * NS_PER_S },
         { 0, "seed", HGI_OPTION_NUMBER, &s->seed, "N", "of the random choices", 0, 0 },
@@ -77,6 +81,8 @@ static bool parse(struct herd_options *o, int count, char *const *arguments,
           0, 0 },
         { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->outputs.json, "[=F]",
           "results as JSON, to stdout instead of the table, or to F", 0, 0 },
+        { 0, "assert", HGI_OPTION_TEXTS, &o->outputs.assertions, "EXPR",
+          "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
         { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
           0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
@@ -147,7 +153,8 @@ static bool run_trials(struct hgi_herd_results *results, const struct herd_optio
     return well;
 }
 
-static const struct hgi_forms forms = { hgi_report_table, hgi_report_json, hgi_report_html };
+static const struct hgi_forms forms = { hgi_report_table, hgi_report_json, hgi_report_html,
+                                        hgi_report_figures };
 
 static int run(const struct herd_options *o, cJSON *policy, const char *command)
 {
@@ -166,9 +173,10 @@ static int run(const struct herd_options *o, cJSON *policy, const char *command)
         fprintf(stderr,
                 "%zu trials of %.3g s: %" PRIu32
                 " threads call a redis-server %s that is down from "
-                "%.3g s to %.3g s (closed loop: not corrected)\n",
+                "%.3g s to %.3g s (%s)\n",
                 o->count, (double)o->settings.length_ns / 1e9, o->settings.threads, results.server,
-                (double)o->settings.outage.low / 1e9, (double)o->settings.outage.high / 1e9);
+                (double)o->settings.outage.low / 1e9, (double)o->settings.outage.high / 1e9,
+                hgi_herd_load(&o->settings));
     bool well = run_trials(&results, o, policy, server, interrupted, &problem);
     hgi_private_server_free(server);
     well = hgi_publish(&o->outputs, &forms, &results, well ? &problem : NULL) && well;
@@ -182,12 +190,31 @@ static int run(const struct herd_options *o, cJSON *policy, const char *command)
         code = HGI_EXIT_ENVIRONMENT;
     } else if (results.interrupted) {
         code = HGI_EXIT_INTERRUPTED;
+    } else if (!hgi_assertions_hold(&o->outputs, &forms, &results)) {
+        code = HGI_EXIT_ASSERTION;
     }
     for (size_t i = 0; i < results.count; i++) {
         hgi_series_free(&results.trial[i]->series);
         free(results.trial[i]);
     }
     return code;
+}
+
+/* Are the assertions of figures that this run will have? */
+static bool check_assertions(const struct herd_options *o, struct hgi_problem *problem)
+{
+    struct hgi_herd_results empty = { .settings = o->settings };
+    bool well = true;
+    for (; empty.count < o->count && well; empty.count += well) {
+        empty.trial[empty.count] = calloc(1, sizeof *empty.trial[0]);
+        well = empty.trial[empty.count] || hgi_problem_set(problem, "out of memory");
+        if (well)
+            empty.trial[empty.count]->strategy = o->strategies[empty.count];
+    }
+    well = well && hgi_assertions_check(&o->outputs, &forms, &empty, problem);
+    for (size_t i = 0; i < empty.count; i++)
+        free(empty.trial[i]);
+    return well;
 }
 
 int hgi_herd_main(int count, char *const *arguments, const char *command)
@@ -216,8 +243,8 @@ int hgi_herd_main(int count, char *const *arguments, const char *command)
     recipe.connections = o.settings.connections;
     recipe.attempt_timeout_ns = o.settings.attempt_timeout_ns;
     recipe.deadline_ns = o.settings.deadline_ns;
-    bool well =
-        hgi_recipe_read(&policy, &recipe, &problem) && hgi_recipe_try(policy, &recipe, &problem);
+    bool well = check_assertions(&o, &problem) && hgi_recipe_read(&policy, &recipe, &problem) &&
+                hgi_recipe_try(policy, &recipe, &problem);
     int code = HGI_EXIT_USAGE;
     if (well)
         code = run(&o, policy, command);

@@ -30,6 +30,38 @@ bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *form
     return true;
 }
 
+bool hgi_assertions_check(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
+                          const void *empty, struct hgi_problem *problem)
+{
+    struct hgi_figures figures = { 0 };
+    struct hgi_assertion assertion;
+    forms->figures(&figures, empty);
+    for (size_t i = 0; i < outputs->assertions.count; i++) {
+        if (!hgi_assertion_parse(&assertion, outputs->assertions.text[i], problem) ||
+            hgi_assertion_check(&assertion, &figures, problem) == HGI_NO_SUCH_FIGURE)
+            return false;
+    }
+    return true;
+}
+
+bool hgi_assertions_hold(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
+                         const void *results)
+{
+    struct hgi_figures figures = { 0 };
+    struct hgi_assertion assertion;
+    struct hgi_problem problem;
+    bool hold = true;
+    forms->figures(&figures, results);
+    for (size_t i = 0; i < outputs->assertions.count; i++) {
+        if (hgi_assertion_parse(&assertion, outputs->assertions.text[i], &problem) &&
+            hgi_assertion_check(&assertion, &figures, &problem) == HGI_HOLDS)
+            continue;
+        fprintf(stderr, "herdgate-stress: %s\n", problem.text);
+        hold = false;
+    }
+    return hold;
+}
+
 cJSON *hgi_json_begin(const struct hgi_json_head *head)
 {
     cJSON *json = cJSON_CreateObject();

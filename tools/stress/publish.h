@@ -1,4 +1,4 @@
-/* Where the results of a run go: a table on stdout, JSON, a page. */
+/* Where the results of a run go: a table on stdout, JSON, a page; and whether they are good enough. */
 #ifndef HERDGATE_TOOLS_STRESS_PUBLISH_H
 #define HERDGATE_TOOLS_STRESS_PUBLISH_H
 
@@ -7,13 +7,16 @@
 
 #include <cjson/cJSON.h>
 
+#include "tools/common/options.h"
 #include "tools/common/problem.h"
+#include "tools/stress/assertion.h"
 
 /* What the command line said. */
 struct hgi_outputs {
     const char *json;   /* NULL: none; "" or "-": to stdout instead of the table; else a file */
     const char *report; /* of the page; NULL: none */
     bool quiet;
+    struct hgi_texts assertions;
 };
 
 /* The forms that results have. Each gets `results` as it was given. */
@@ -21,7 +24,17 @@ struct hgi_forms {
     void (*table)(FILE *out, const void *results, bool colour);
     cJSON *(*json)(const void *results); /* NULL: out of memory */
     bool (*page)(FILE *out, const void *results, struct hgi_problem *problem);
+    void (*figures)(struct hgi_figures *out, const void *results);
 };
+
+/* Before a run: are all --assert well formed, and of figures that there will be? `empty` are results
+ * of the same settings with nothing measured. False: *problem says. */
+bool hgi_assertions_check(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
+                          const void *empty, struct hgi_problem *problem);
+
+/* After it: do they hold? Each that does not is a line on stderr. */
+bool hgi_assertions_hold(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
+                         const void *results);
 
 /* Write all that was asked for. False: something could not be written, *problem says. */
 bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *forms,

@@ -7,9 +7,10 @@
 
 #include <cjson/cJSON.h>
 
+#include "tools/stress/assertion.h"
 #include "tools/stress/trial.h"
 
-/* In all three `arg` is a struct hgi_herd_results, as hgi_publish() passes it. */
+/* In all of these `arg` is a struct hgi_herd_results, as hgi_publish() passes it. */
 
 /* The table and the verdict under it. */
 void hgi_report_table(FILE *out, const void *arg, bool colour);
@@ -22,6 +23,9 @@ void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_hi
 
 /* One page: inline SVG, no script, nothing fetched. For hgi_output_file(). */
 bool hgi_report_html(FILE *out, const void *arg, struct hgi_problem *problem);
+
+/* All figures by name, for --assert. */
+void hgi_report_figures(struct hgi_figures *out, const void *arg);
 
 /* The pictures of all trials, over one time axis and to one scale. */
 void hgi_report_plots(FILE *out, const struct hgi_herd_results *results);

@@ -113,13 +113,15 @@ static void write_notes(FILE *out, const struct hgi_herd_results *results)
 {
     static const char *const ways[] = { "killed (SIGKILL)", "stopped (SIGSTOP)", "shut down" };
     const struct hgi_herd_settings *s = &results->settings;
-    char a[32], b[32], c[32];
+    char a[32], b[32], c[32], load[64];
     fputs("<h2>How this was measured</h2>\n<dl>\n", out);
-    fprintf(out,
-            "<dt>load</dt><dd>%" PRIu32
-            " threads, each calls, waits %s on average, and calls again "
-            "(closed loop: not corrected)</dd>\n",
-            s->threads, hgi_format_duration(a, sizeof a, s->think_ns));
+    if (s->rate)
+        snprintf(load, sizeof load, "%" PRIu32 " calls per second together", s->rate);
+    else
+        snprintf(load, sizeof load, "each calls, waits %s on average, and calls again",
+                 hgi_format_duration(a, sizeof a, s->think_ns));
+    fprintf(out, "<dt>load</dt><dd>%" PRIu32 " threads, %s (%s)</dd>\n", s->threads, load,
+            hgi_herd_load(s));
     fprintf(out,
             "<dt>outage</dt><dd>a redis-server of the tool's own (%s) is %s %s into each trial and "
             "is back %s later</dd>\n",

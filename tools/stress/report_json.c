@@ -28,6 +28,7 @@ void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_hi
     add_number(latency, "p90_ns", (double)hgi_histogram_percentile(histogram, 90));
     add_number(latency, "p99_ns", (double)hgi_histogram_percentile(histogram, 99));
     add_number(latency, "p999_ns", (double)hgi_histogram_percentile(histogram, 99.9));
+    add_number(latency, "p9999_ns", (double)hgi_histogram_percentile(histogram, 99.99));
     add_number(latency, "max_ns", (double)histogram->max);
 }
 
@@ -49,6 +50,7 @@ static cJSON *settings_json(const struct hgi_herd_settings *s)
     add_number(json, "outage_end_ns", (double)s->outage.high);
     cJSON_AddStringToObject(json, "fault", ways[s->way]);
     add_number(json, "think_ns", (double)s->think_ns);
+    add_number(json, "rate_per_s", s->rate);
     add_number(json, "attempt_timeout_ns", (double)s->attempt_timeout_ns);
     add_number(json, "deadline_ns", (double)s->deadline_ns);
     add_number(json, "size_least", (double)s->sizes.low);
@@ -72,6 +74,9 @@ static void add_figures(cJSON *json, const struct hgi_trial *trial, const struct
     add_number(figures, "offered_per_s", f.offered_per_s);
     add_number(figures, "goodput_per_s", f.goodput_per_s);
     add_number(figures, "peak_attempts_per_s", f.peak_per_s);
+    add_number(figures, "peak_attempts_10ms_per_s", f.peak_10ms_per_s);
+    add_number(figures, "wasted", f.wasted);
+    add_number(figures, "false_opens", (double)f.false_opens);
     add_time(figures, "goodput_back_ns", f.back_ns);
 }
 
@@ -117,6 +122,8 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     add_number(json, "connections_live", trial->connections_live);
     add_number(json, "mismatches", (double)trial->mismatches);
     hgi_report_add_latency(json, "latency", &trial->latency);
+    hgi_report_add_latency(json, "service", &trial->service);
+    add_number(json, "not_begun", (double)trial->not_begun);
     hgi_report_add_latency(json, "latency_failed_while_down", &trial->latency_down);
     add_figures(json, trial, naive);
     add_breaker(json, trial);
@@ -134,12 +141,13 @@ cJSON *hgi_report_json(const void *arg)
     char text[512];
     const struct hgi_herd_results *results = arg;
     const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
-    cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "herd",
-                                                           .command = results->command,
-                                                           .server = results->server,
-                                                           .load = "closed loop: not corrected",
-                                                           .began_at = results->began_at,
-                                                           .interrupted = results->interrupted });
+    cJSON *json =
+        hgi_json_begin(&(struct hgi_json_head) { .subcommand = "herd",
+                                                 .command = results->command,
+                                                 .server = results->server,
+                                                 .load = hgi_herd_load(&results->settings),
+                                                 .began_at = results->began_at,
+                                                 .interrupted = results->interrupted });
     hgi_herd_verdict(text, sizeof text, results);
     cJSON_AddStringToObject(json, "verdict", text);
     hgi_herd_broken(text, sizeof text, results);

@@ -148,7 +148,24 @@ static cJSON *as_json(const void *results)
     return json;
 }
 
-static const struct hgi_forms forms = { print_tables, as_json, NULL };
+static void as_figures(struct hgi_figures *out, const void *results)
+{
+    const struct simulation *s = results;
+    for (uint32_t c = 0; c < s->count; c++) {
+        for (size_t kind = 0; kind < HGI_BACKOFF_KINDS; kind++) {
+            char name[32];
+            const struct hgi_contention_result *r = &s->result[kind][c];
+            snprintf(name, sizeof name, "calls_%" PRIu32, s->clients[c]);
+            hgi_figures_add(out, hgi_backoff_name((enum hgi_backoff_kind)kind), name,
+                            HGI_FIGURE_NUMBER, r->calls > 0, r->calls);
+            snprintf(name, sizeof name, "time_%" PRIu32, s->clients[c]);
+            hgi_figures_add(out, hgi_backoff_name((enum hgi_backoff_kind)kind), name,
+                            HGI_FIGURE_TIME, r->calls > 0, r->time_ns);
+        }
+    }
+}
+
+static const struct hgi_forms forms = { print_tables, as_json, NULL, as_figures };
 
 static int fail(int code, const struct hgi_problem *problem)
 {
@@ -184,6 +201,8 @@ int hgi_simulate_main(int count, char *const *arguments, const char *command)
         { 0, "seed", HGI_OPTION_NUMBER, &c->seed, "N", "of the random numbers (1)", 0, 0 },
         { 0, "json", HGI_OPTION_MAYBE_TEXT, &outputs.json, "[=F]",
           "results as JSON, to stdout instead of the tables, or to F", 0, 0 },
+        { 0, "assert", HGI_OPTION_TEXTS, &outputs.assertions, "EXPR",
+          "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
         { 'q', "quiet", HGI_OPTION_FLAG, &outputs.quiet, NULL, "no progress and no tables", 0, 0 },
         { 0, "help", HGI_OPTION_FLAG, &help, NULL, "this text", 0, 0 },
         { 0 },
@@ -195,11 +214,14 @@ int hgi_simulate_main(int count, char *const *arguments, const char *command)
         hgi_options_help(table, stdout);
         return HGI_EXIT_PASS;
     }
-    if (!parse_clients(&s, clients, &problem))
+    if (!parse_clients(&s, clients, &problem) ||
+        !hgi_assertions_check(&outputs, &forms, &s, &problem))
         return fail(HGI_EXIT_USAGE, &problem);
     hgi_stamp_time(s.began_at);
     if (!simulate(&s, outputs.quiet, hgi_interrupted()) ||
         !hgi_publish(&outputs, &forms, &s, &problem))
         return fail(HGI_EXIT_ENVIRONMENT, &problem);
-    return s.interrupted ? HGI_EXIT_INTERRUPTED : HGI_EXIT_PASS;
+    if (s.interrupted)
+        return HGI_EXIT_INTERRUPTED;
+    return hgi_assertions_hold(&outputs, &forms, &s) ? HGI_EXIT_PASS : HGI_EXIT_ASSERTION;
 }

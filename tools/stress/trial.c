@@ -34,6 +34,12 @@ const char *hgi_strategy_text(enum hgi_strategy strategy)
     return strategies[strategy].text;
 }
 
+const char *hgi_herd_load(const struct hgi_herd_settings *settings)
+{
+    return settings->rate ? "open loop: times from the intended start"
+                          : "closed loop: not corrected";
+}
+
 static bool append_strategy(enum hgi_strategy *list, size_t *count, const char *name, size_t length,
                             struct hgi_problem *problem)
 {
@@ -121,16 +127,29 @@ static int64_t back_after(const struct hgi_trial *trial, double before_per_s)
     return -1;
 }
 
-static double peak(const struct hgi_series *series)
+/* The most attempts in `width` buckets, as a rate. */
+static double peak(const struct hgi_series *series, uint32_t width)
 {
     double most = 0;
-    for (uint32_t i = 0; i + 10 <= series->count; i += 10) {
+    for (uint32_t i = 0; i + width <= series->count; i += width) {
         double here =
-            rate(series->attempts, series->count, i * HGI_BUCKET_NS, (i + 10) * HGI_BUCKET_NS);
+            rate(series->attempts, series->count, i * HGI_BUCKET_NS, (i + width) * HGI_BUCKET_NS);
         if (here > most)
             most = here;
     }
     return most;
+}
+
+static uint64_t count_false_opens(const struct hgi_trial *trial)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < trial->mark_count; i++) {
+        int64_t at_ns = trial->mark[i].at_ns;
+        bool down = trial->down_ns >= 0 && at_ns >= trial->down_ns &&
+                    (trial->up_ns < 0 || at_ns <= trial->up_ns);
+        count += trial->mark[i].state == HG_BREAKER_OPEN && !down;
+    }
+    return count;
 }
 
 static double per(uint64_t a, uint64_t b)
@@ -153,7 +172,10 @@ struct hgi_herd_figures hgi_herd_figures(const struct hgi_trial *trial,
             naive && naive->attempts_down ? per(trial->attempts_down, naive->attempts_down) : -1,
         .offered_per_s = answered + failed,
         .goodput_per_s = answered,
-        .peak_per_s = peak(s),
+        .peak_per_s = peak(s, 10),
+        .peak_10ms_per_s = peak(s, 1),
+        .wasted = per(trial->wasted, trial->attempts),
+        .false_opens = count_false_opens(trial),
         .back_ns = back_after(trial, answered),
     };
 }

@@ -40,12 +40,16 @@ struct hgi_herd_settings {
     int64_t length_ns;    /* of each trial */
     struct hgi_span outage;
     enum hgi_outage_way way;
-    int64_t think_ns; /* mean pause of a caller between calls */
+    int64_t think_ns; /* closed loop: mean pause of a caller between calls */
+    uint32_t rate;    /* open loop: calls per second of all callers together; 0: closed loop */
     int64_t attempt_timeout_ns;
     int64_t deadline_ns;
     struct hgi_span sizes;
     uint64_t seed;
 };
+
+/* How it is loaded, and so what its times are worth: "closed loop: not corrected". */
+const char *hgi_herd_load(const struct hgi_herd_settings *settings);
 
 #define HGI_BUCKET_NS INT64_C(10000000)
 
@@ -86,8 +90,10 @@ struct hgi_trial {
     uint64_t attempts;
     uint64_t attempts_down;
     uint64_t wasted;
-    uint64_t dials;                    /* of the attempts */
-    struct hgi_histogram latency;      /* of answered calls */
+    uint64_t dials;               /* of the attempts */
+    struct hgi_histogram latency; /* of answered calls; open loop: from their intended start */
+    struct hgi_histogram service; /* of the same, from their real start */
+    uint64_t not_begun;           /* open loop: due within the trial, and their caller was late */
     struct hgi_histogram latency_down; /* of calls that were begun while it was down and failed */
     bool has_breaker;
     uint64_t transitions;
@@ -116,6 +122,9 @@ struct hgi_herd_figures {
     double offered_per_s;      /* before the outage */
     double goodput_per_s;      /* calls answered per second before the outage */
     double peak_per_s;         /* most attempts in 100 ms, as a rate */
+    double peak_10ms_per_s;    /* in 10 ms */
+    double wasted;             /* share of the attempts */
+    uint64_t false_opens;      /* of the breaker, while the server was there */
     int64_t back_ns; /* from the server's return to 95 % of the goodput; -1: not within the trial */
 };
 

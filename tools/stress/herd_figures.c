@@ -1,0 +1,50 @@
+/* The figures of a herd by name, for --assert: of each policy as "naive.p99", and without a prefix those
+ * of the policy all, or of the only one. */
+#include "tools/stress/report.h"
+
+static void add_trial(struct hgi_figures *out, const char *prefix, const struct hgi_trial *t,
+                      const struct hgi_trial *naive)
+{
+    struct hgi_herd_figures f = hgi_herd_figures(t, naive);
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        { "amplification", f.amplification },
+        { "amplification_while_down", f.amplification_down },
+        { "calls", (double)t->offered },
+        { "answered", (double)t->answered },
+        { "failed", (double)t->failed },
+        { "attempts", (double)t->attempts },
+        { "attempts_while_down", (double)t->attempts_down },
+        { "wasted", f.wasted },
+        { "peak_per_s", f.peak_per_s },
+        { "peak_10ms_per_s", f.peak_10ms_per_s },
+        { "goodput_per_s", f.goodput_per_s },
+        { "false_opens", (double)f.false_opens },
+        { "threads_well", t->threads_well },
+        { "mismatches", (double)t->mismatches },
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        hgi_figures_add(out, prefix, numbers[i].name, HGI_FIGURE_NUMBER, true, numbers[i].value);
+    hgi_figures_add(out, prefix, "ratio_to_naive", HGI_FIGURE_NUMBER, f.ratio_to_naive >= 0,
+                    f.ratio_to_naive);
+    hgi_figures_add(out, prefix, "goodput_back", HGI_FIGURE_TIME, f.back_ns >= 0,
+                    (double)f.back_ns);
+    hgi_figures_add(out, prefix, "fails_after_p50", HGI_FIGURE_TIME, t->latency_down.total > 0,
+                    (double)hgi_histogram_percentile(&t->latency_down, 50));
+    hgi_figures_add_latency(out, prefix, &t->latency);
+}
+
+void hgi_report_figures(struct hgi_figures *out, const void *arg)
+{
+    const struct hgi_herd_results *results = arg;
+    const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
+    const struct hgi_trial *all = hgi_herd_find(results, HGI_STRATEGY_ALL);
+    if (!all && results->count == 1)
+        all = results->trial[0];
+    if (all)
+        add_trial(out, NULL, all, naive);
+    for (size_t i = 0; i < results->count; i++)
+        add_trial(out, hgi_strategy_name(results->trial[i]->strategy), results->trial[i], naive);
+}
