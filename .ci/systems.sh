@@ -118,3 +118,23 @@ stage_debian_12() {
 stage_debian_13() {
     try_system trixie '"$clone/tests/run"'
 }
+
+# CBMC, from the system that packages a recent one.
+# shellcheck disable=SC2016
+stage_cbmc() {
+    check_systems
+    mkdir -p -- "$cache" "$root/build"
+    (
+        exec 9>"$cache/lock"
+        flock 9
+        find_base trixie
+    ) || skip 'a Debian 13, which has a CBMC that is recent enough, cannot be made here'
+    try_system trixie '
+        { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install --yes \
+            --no-install-recommends cbmc cadical gcc libc6-dev; } >/root/apt.log 2>&1 || {
+            tail -n 3 /root/apt.log
+            echo "  skipped: CBMC cannot be installed there"
+            exit '"$skipped"'
+        }
+        "$clone/tests/proofs/run"'
+}

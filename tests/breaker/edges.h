@@ -39,6 +39,8 @@ static inline const char *edge_fault(const struct hgi_machine *machine, uint64_t
         return "a transition makes the generation grow by one";
     if (from == to && grown != 0 && event != HGI_RESET)
         return "nothing but a transition makes the generation grow";
+    if (event == HGI_RESET && from != HGI_RETIRED && grown != 1)
+        return "a reset begins a new generation";
     if (from != to && !edge_is_operators(event) && !(from == HGI_CLOSED && to == HGI_OPEN) &&
         !(from == HGI_OPEN && to == HGI_HALF_OPEN) &&
         !(from == HGI_HALF_OPEN && to == HGI_CLOSED) && !(from == HGI_HALF_OPEN && to == HGI_OPEN))
