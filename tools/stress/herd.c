@@ -205,11 +205,14 @@ static bool check_assertions(const struct herd_options *o, struct hgi_problem *p
 {
     struct hgi_herd_results empty = { .settings = o->settings };
     bool well = true;
-    for (; empty.count < o->count && well; empty.count += well) {
-        empty.trial[empty.count] = calloc(1, sizeof *empty.trial[0]);
-        well = empty.trial[empty.count] || hgi_problem_set(problem, "out of memory");
-        if (well)
-            empty.trial[empty.count]->strategy = o->strategies[empty.count];
+    while (well && empty.count < o->count) {
+        struct hgi_trial *trial = calloc(1, sizeof *trial);
+        if (trial) {
+            trial->strategy = o->strategies[empty.count];
+            empty.trial[empty.count++] = trial;
+        } else {
+            well = hgi_problem_set(problem, "out of memory");
+        }
     }
     well = well && hgi_assertions_check(&o->outputs, &forms, &empty, problem);
     for (size_t i = 0; i < empty.count; i++)

@@ -41,10 +41,10 @@ void hgi_report_figures(struct hgi_figures *out, const void *arg)
     const struct hgi_herd_results *results = arg;
     const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
     const struct hgi_trial *all = hgi_herd_find(results, HGI_STRATEGY_ALL);
-    if (!all && results->count == 1)
-        all = results->trial[0];
-    if (all)
-        add_trial(out, NULL, all, naive);
-    for (size_t i = 0; i < results->count; i++)
-        add_trial(out, hgi_strategy_name(results->trial[i]->strategy), results->trial[i], naive);
+    for (size_t i = 0; i < results->count; i++) {
+        const struct hgi_trial *trial = results->trial[i];
+        if (trial == all || results->count == 1)
+            add_trial(out, NULL, trial, naive);
+        add_trial(out, hgi_strategy_name(trial->strategy), trial, naive);
+    }
 }
