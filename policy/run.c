@@ -6,7 +6,8 @@
  *
  * Invariants: every admitted permit is reported or cancelled exactly once; a token of the budget is
  * given back when the breaker refuses the retry it was for; the record of the last failure is the one
- * the caller gets, with the context of the whole call added.
+ * the caller gets, with the context of the whole call added; once an attempt may have run, the call's
+ * outcome is UNKNOWN, however the later ones failed, unless one of them is known to have run.
  */
 #include "policy/run.h"
 
@@ -46,7 +47,8 @@ struct run {
     struct hgi_progress progress;
     int64_t started_ns;
     int64_t queue_ns, dial_ns, server_ns, backoff_ns;
-    hg_status cause; /* of the last failed attempt; HG_OK: none failed */
+    bool may_have_run; /* an attempt left and was not answered */
+    hg_status cause;   /* of the last failed attempt; HG_OK: none failed */
     struct hg_error *record;
 };
 
@@ -338,7 +340,6 @@ static void note_failure(struct run *run, const struct hgi_attempt *attempt)
 static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
 {
     hg_status status;
-    bool may_run_later = false;
     for (;;) {
         if (now_of(run) >= run->plan.deadline_ns)
             return stop_for_deadline(run);
@@ -346,7 +347,7 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
                                        .max_attempts = run->plan.max_attempts,
                                        .call_deadline_ns = run->plan.deadline_ns,
                                        .timeout_ns = run->plan.op_class->attempt_timeout_ns,
-                                       .last_may_run_later = may_run_later,
+                                       .may_run_later = run->may_have_run,
                                        .verdict.view = HGI_VIEW_NOTHING,
                                        .error = run->record };
         if (!admitted(run, &attempt, &status))
@@ -366,7 +367,7 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
         run->progress.attempts++;
         if (attempt.status == HG_OK)
             return attempt.nil ? HG_ERR_NOT_FOUND : HG_OK;
-        may_run_later = attempt.verdict.outcome == HG_OUTCOME_UNKNOWN;
+        run->may_have_run |= attempt.verdict.outcome == HG_OUTCOME_UNKNOWN;
         note_failure(run, &attempt);
         if (!recover(run, &attempt, &status))
             return status;
@@ -402,6 +403,8 @@ hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg
         char text[sizeof run.record->message];
         say_where(&run, text, sizeof text);
         hgi_error_message(run.record, "%s", text);
+        if (run.may_have_run && run.record->outcome != HG_OUTCOME_EXECUTED)
+            run.record->outcome = HG_OUTCOME_UNKNOWN;
         add_context(&run, now_ns);
     }
     trace_end(&run, now_ns);

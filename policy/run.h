@@ -28,8 +28,8 @@ struct hgi_attempt {
     int64_t timeout_ns;       /* the class's attempt_timeout; < 0: none */
     hg_permit permit;         /* of the breaker, if the call has one; the loop reports it */
     bool is_probe;
-    bool last_may_run_later; /* an earlier attempt left and was not answered */
-    struct hg_error *error;  /* to be set on failure; not initialised before */
+    bool may_run_later;     /* some earlier attempt left and was not answered */
+    struct hg_error *error; /* to be set on failure; not initialised before */
 
     hg_status status;  /* HG_OK or a failure */
     bool nil;          /* HG_OK with a nil reply */

@@ -84,7 +84,7 @@ struct hg_error {
     hg_status cause; /* the last attempt's type, where `type` is about the whole call */
     hg_severity severity;
     hg_recovery recovery; /* what the policy does about this type or server code */
-    hg_outcome outcome;   /* of the last attempt */
+    hg_outcome outcome;   /* of all attempts together: UNKNOWN if one of them may have run */
     hg_stop_reason stop_reason;
     uint32_t attempt;       /* attempts made, the first is 1; 0: none was begun */
     uint32_t max_attempts;  /* attempts allowed */

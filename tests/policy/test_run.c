@@ -179,6 +179,50 @@ Test(run, write_once_that_may_have_run_is_returned_as_such_and_never_repeated)
     cr_assert_eq(s.err.stop_reason, HG_STOP_OUTCOME);
 }
 
+/* The first attempt times out, the second never leaves. */
+static void second_never_leaves(void *arg, struct hgi_attempt *attempt)
+{
+    struct script *script = arg;
+    scripted_attempt(arg, attempt);
+    attempt->verdict.outcome = script->calls == 1 ? HG_OUTCOME_UNKNOWN : script->verdict.outcome;
+    cr_assert_eq(attempt->may_run_later, script->calls > 1, "attempt %u", script->calls);
+}
+
+Test(run, once_an_attempt_may_have_run_the_calls_outcome_is_unknown)
+{
+    const hg_outcome last[] = { HG_OUTCOME_NOT_SENT, HG_OUTCOME_REJECTED, HG_OUTCOME_EXECUTED };
+    for (size_t i = 0; i < sizeof last / sizeof last[0]; i++) {
+        struct setting s;
+        set_up(&s, "write", 99);
+        s.call.fenced = true;
+        s.script.verdict.outcome = last[i];
+        hgi_run_loop(&s.call, second_never_leaves, &s.script, &s.err);
+        cr_assert_gt(s.err.attempt, 1);
+        cr_assert_eq(s.err.outcome, last[i] == HG_OUTCOME_EXECUTED ? last[i] : HG_OUTCOME_UNKNOWN,
+                     "after a last attempt %s", hg_outcome_name(last[i]));
+    }
+}
+
+/* The first attempt times out, for the second the pool has no connection. */
+static void second_is_refused(void *arg, struct hgi_attempt *attempt)
+{
+    struct script *script = arg;
+    scripted_attempt(arg, attempt);
+    attempt->refused = script->calls > 1;
+    if (attempt->refused)
+        attempt->error->outcome = HG_OUTCOME_NOT_SENT;
+}
+
+Test(run, a_later_refusal_does_not_hide_that_an_attempt_may_have_run)
+{
+    struct setting s;
+    set_up(&s, "read", 99);
+    s.script.verdict.outcome = HG_OUTCOME_UNKNOWN;
+    hgi_run_loop(&s.call, second_is_refused, &s.script, &s.err);
+    cr_assert_eq(s.script.calls, 2);
+    cr_assert_eq(s.err.outcome, HG_OUTCOME_UNKNOWN);
+}
+
 Test(run, a_refusal_is_never_retried)
 {
     struct setting s;
