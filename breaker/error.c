@@ -132,6 +132,8 @@ hg_status hgi_error_set(struct hg_error *err, hg_status type, const char *format
     err->severity = hg_status_severity(type);
     err->recovery = hg_status_recovery(type);
     err->stop_reason = HG_STOP_FAIL;
+    if (type == HG_ERR_VALIDATION) /* a caller's mistake is found before anything is sent */
+        err->outcome = HG_OUTCOME_NOT_SENT;
     va_list arguments;
     va_start(arguments, format);
     hgi_error_vmessage(err, format, arguments);

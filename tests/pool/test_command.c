@@ -91,6 +91,7 @@ Test(command, what_changes_the_connection_is_refused)
         struct hg_error err = HG_ERROR_INIT;
         cr_assert_eq(hg_command(pool, NULL, &err, refused[i]), HG_ERR_VALIDATION, "%s", refused[i]);
         cr_assert_not_null(strstr(err.message, "hg_call()"));
+        cr_assert_eq(err.outcome, HG_OUTCOME_NOT_SENT, "%s", refused[i]);
     }
 }
 
