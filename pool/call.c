@@ -17,6 +17,7 @@
 /* One command under way. */
 struct command_call {
     hg_pool *pool;
+    struct hgi_snapshot *snapshot;
     const struct hgi_command *command;
     redisReply **reply;
 };
@@ -59,7 +60,8 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
 {
     const struct command_call *call = arg;
     hg_pool *pool = call->pool;
-    struct hgi_take take = { .deadline_ns = attempt->call_deadline_ns,
+    struct hgi_take take = { .settings = call->snapshot->settings,
+                             .deadline_ns = attempt->call_deadline_ns,
                              .is_probe = attempt->is_probe };
     hg_status status = hgi_take(pool, &take, attempt->error);
     if (status != HG_OK) {
@@ -69,7 +71,8 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     attempt->queue_ns = take.queue_ns;
     attempt->dial_ns = take.dial_ns;
     int64_t began_ns = hgi_now_ns();
-    struct hg_lease *lease = hgi_lease_begin(pool, take.slot, call->command->op_class, began_ns);
+    struct hg_lease *lease =
+        hgi_lease_begin(pool, call->snapshot, take.slot, call->command->op_class, began_ns);
     bool full;
     int64_t end_ns =
         hgi_attempt_end(attempt, timeout_of(call->command, attempt->timeout_ns), began_ns, &full);
@@ -106,42 +109,52 @@ static void count(void *arg, enum hgi_run_count what)
     }
 }
 
+static bool ping_says_ready(struct hg_lease *lease, const struct hgi_settings *settings)
+{
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    const struct hgi_command command = {
+        .bytes = ping, .length = sizeof ping - 1, .op_class = lease->op_class, .name = "PING"
+    };
+    redisReply *reply;
+    hg_status status = hgi_exchange(
+        lease, &command, hgi_deadline_after(lease->began_ns, settings->pool.connect_timeout_ns),
+        true, &reply, NULL);
+    freeReplyObject(reply);
+    if (status != HG_OK && lease->verdict.code[0] != '\0')
+        return lease->verdict.recovery != HG_RECOVERY_WAIT_AND_RETRY;
+    return status == HG_OK;
+}
+
 /* The pool's own condition of wait_and_retry: PING, past the breaker, judged by its reply. */
 static bool server_is_ready(void *arg)
 {
-    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
     hg_pool *pool = arg;
-    /* relaxed: only ends the waiting a little sooner. */
-    if (atomic_load_explicit(&pool->closing, memory_order_relaxed))
-        return true;
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
+    if (!snapshot)
+        return true; /* the pool is closing: the waiting ends */
+    const struct hgi_settings *settings = snapshot->settings;
     int64_t now_ns = hgi_now_ns();
-    struct hgi_command command = { .bytes = ping,
-                                   .length = sizeof ping - 1,
-                                   .op_class = &pool->settings->classes[HGI_CLASS_READ],
-                                   .name = "PING" };
     struct hgi_take take = {
-        .deadline_ns = hgi_deadline_after(now_ns, pool->settings->condition_poll_ns),
+        .settings = settings,
+        .deadline_ns = hgi_deadline_after(now_ns, settings->condition_poll_ns),
     };
-    if (hgi_take(pool, &take, NULL) != HG_OK)
-        return false;
-    struct hg_lease *lease = hgi_lease_begin(pool, take.slot, command.op_class, now_ns);
-    redisReply *reply;
-    hg_status status = hgi_exchange(
-        lease, &command, hgi_deadline_after(now_ns, pool->settings->pool.connect_timeout_ns), true,
-        &reply, NULL);
-    bool ready = status == HG_OK;
-    if (status != HG_OK && lease->verdict.code[0] != '\0')
-        ready = lease->verdict.recovery != HG_RECOVERY_WAIT_AND_RETRY;
-    freeReplyObject(reply);
-    hgi_lease_end(lease);
+    bool ready = false;
+    if (hgi_take(pool, &take, NULL) == HG_OK) {
+        struct hg_lease *lease =
+            hgi_lease_begin(pool, snapshot, take.slot, &settings->classes[HGI_CLASS_READ], now_ns);
+        ready = ping_says_ready(lease, settings);
+        hgi_lease_end(lease);
+    }
+    hgi_call_leave(snapshot);
     return ready;
 }
 
-void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hg_call_options *options)
+void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hgi_snapshot *snapshot,
+                      const struct hg_call_options *options)
 {
     *call = (struct hgi_call) { .env = &hgi_env_real,
-                                .settings = pool->settings,
-                                .endpoint = pool->endpoint.text,
+                                .settings = snapshot->settings,
+                                .endpoint = snapshot->endpoint->text,
                                 .breaker = pool->breaker,
                                 .budget = pool->budget,
                                 .gate = &pool->gate,
@@ -162,8 +175,8 @@ void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hg_call
 }
 
 hg_status hgi_call_options_read(struct hg_call_options *out, const struct hg_call_options *options,
-                                const hg_pool *pool, const struct hgi_class **op_class,
-                                struct hg_error *err)
+                                const struct hgi_settings *settings,
+                                const struct hgi_class **op_class, struct hg_error *err)
 {
     *out = (struct hg_call_options)HG_CALL_OPTIONS_INIT;
     if (options && options->size >= sizeof options->size)
@@ -174,7 +187,7 @@ hg_status hgi_call_options_read(struct hg_call_options *out, const struct hg_cal
                              (unsigned)out->flags);
     if (!out->op_class)
         return HG_OK;
-    *op_class = hgi_settings_class(pool->settings, out->op_class);
+    *op_class = hgi_settings_class(settings, out->op_class);
     if (*op_class)
         return HG_OK;
     return hgi_error_set(err, HG_ERR_VALIDATION,
@@ -202,18 +215,21 @@ static hg_status allow(const struct hgi_command *command, const struct hgi_call 
 }
 
 /* Run formatted bytes, and free them. */
-static hg_status run_formatted(hg_pool *pool, const struct hg_call_options *options,
-                               redisReply **reply, struct hg_error *err, char *bytes, size_t length)
+static hg_status run_formatted(hg_pool *pool, struct hgi_snapshot *snapshot,
+                               const struct hg_call_options *options, redisReply **reply,
+                               struct hg_error *err, char *bytes, size_t length)
 {
     struct hgi_command command = { .bytes = bytes, .length = length };
-    struct command_call arg = { .pool = pool, .command = &command, .reply = reply };
+    struct command_call arg = {
+        .pool = pool, .snapshot = snapshot, .command = &command, .reply = reply
+    };
     struct hgi_call call;
     struct hg_call_options given;
-    hg_status status = hgi_command_inspect(&command, pool->settings, err);
+    hg_status status = hgi_command_inspect(&command, snapshot->settings, err);
     if (status == HG_OK)
-        status = hgi_call_options_read(&given, options, pool, &command.op_class, err);
+        status = hgi_call_options_read(&given, options, snapshot->settings, &command.op_class, err);
     if (status == HG_OK) {
-        hgi_call_prepare(&call, pool, &given);
+        hgi_call_prepare(&call, pool, snapshot, &given);
         status = allow(&command, &call, err);
     }
     if (status == HG_OK) {
@@ -225,7 +241,7 @@ static hg_status run_formatted(hg_pool *pool, const struct hg_call_options *opti
         status = hgi_run_loop(&call, command_attempt, &arg, err);
     } else if (err) {
         hgi_copy_text(err->operation, sizeof err->operation, command.name);
-        hgi_copy_text(err->endpoint, sizeof err->endpoint, pool->endpoint.text);
+        hgi_copy_text(err->endpoint, sizeof err->endpoint, snapshot->endpoint->text);
     }
     redisFreeCommand(bytes);
     return status;
@@ -256,13 +272,15 @@ hg_status hg_vcommand(hg_pool *pool, redisReply **reply, struct hg_error *err, c
         *reply = NULL;
     if (!pool || !format)
         return no_pool(pool ? "format" : "pool", err);
-    if (!hgi_call_enter(pool, err))
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
+    if (!snapshot)
         return HG_ERR_CLOSED;
     char *bytes = NULL;
     int length = redisvFormatCommand(&bytes, format, arguments);
-    hg_status status = length < 0 ? not_formatted(length, err)
-                                  : run_formatted(pool, NULL, reply, err, bytes, (size_t)length);
-    hgi_call_leave(pool);
+    hg_status status = length < 0
+                           ? not_formatted(length, err)
+                           : run_formatted(pool, snapshot, NULL, reply, err, bytes, (size_t)length);
+    hgi_call_leave(snapshot);
     return status;
 }
 
@@ -283,12 +301,14 @@ hg_status hg_command_argv(hg_pool *pool, const struct hg_call_options *options, 
         *reply = NULL;
     if (!pool || !argv || argc <= 0)
         return no_pool(!pool ? "pool" : "the command", err);
-    if (!hgi_call_enter(pool, err))
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
+    if (!snapshot)
         return HG_ERR_CLOSED;
     char *bytes = NULL;
     long long length = redisFormatCommandArgv(&bytes, argc, argv, lengths);
-    hg_status status = length < 0 ? not_formatted(length, err)
-                                  : run_formatted(pool, options, reply, err, bytes, (size_t)length);
-    hgi_call_leave(pool);
+    hg_status status =
+        length < 0 ? not_formatted(length, err)
+                   : run_formatted(pool, snapshot, options, reply, err, bytes, (size_t)length);
+    hgi_call_leave(snapshot);
     return status;
 }

@@ -5,13 +5,14 @@
 #include "pool/internal.h"
 
 /* Fill *call with what the pool and the options say; class, operation and key are the caller's. */
-void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hg_call_options *options);
+void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hgi_snapshot *snapshot,
+                      const struct hg_call_options *options);
 
 /* Copy the user's options (NULL: none) in this version's size, and find the class they name:
  * *op_class is left alone if they name none. HG_OK or HG_ERR_VALIDATION. */
 hg_status hgi_call_options_read(struct hg_call_options *out, const struct hg_call_options *options,
-                                const hg_pool *pool, const struct hgi_class **op_class,
-                                struct hg_error *err);
+                                const struct hgi_settings *settings,
+                                const struct hgi_class **op_class, struct hg_error *err);
 
 /* Make a failed hgi_take() the result of an attempt. */
 void hgi_take_failed(const struct hgi_take *take, hg_status status, struct hgi_attempt *attempt);

@@ -29,10 +29,11 @@ static int64_t jittered_end(int64_t made_ns, int64_t lifetime_ns)
 
 bool hgi_dial_is_wanted(const hg_pool *pool)
 {
-    const struct hgi_pool_settings *settings = &pool->settings->pool;
+    const struct hgi_pool_settings *settings = &hgi_snapshot_now(pool)->settings->pool;
     /* relaxed: both are written under the mutex, which the caller holds. */
     if (atomic_load_explicit(&pool->closing, memory_order_relaxed) ||
-        pool->connected + pool->dialing >= pool->size || pool->dialing >= settings->max_connecting)
+        pool->connected + pool->dialing >= hgi_size_now(pool) ||
+        pool->dialing >= settings->max_connecting)
         return false;
     uint32_t waiting = atomic_load_explicit(&pool->waiting, memory_order_relaxed);
     return waiting > pool->dialing || pool->connected + pool->dialing < settings->min_idle;
@@ -40,7 +41,7 @@ bool hgi_dial_is_wanted(const hg_pool *pool)
 
 static struct hgi_slot *own_empty_slot(hg_pool *pool)
 {
-    for (uint32_t i = 0; i < pool->size; i++) {
+    for (uint32_t i = 0; i < hgi_size_now(pool); i++) {
         struct hgi_slot *slot = &pool->slots[i];
         /* relaxed: EMPTY is entered and left under the mutex, which is held. */
         if (atomic_load_explicit(&slot->state, memory_order_relaxed) == HGI_SLOT_EMPTY) {
@@ -72,7 +73,7 @@ static bool wait_until_due(hg_pool *pool)
 /* Put the next dial off: exponential, with full jitter, as the settings say. Mutex held. */
 static int64_t back_off(hg_pool *pool, int64_t now_ns)
 {
-    const struct hgi_pool_settings *settings = &pool->settings->pool;
+    const struct hgi_pool_settings *settings = &hgi_snapshot_now(pool)->settings->pool;
     const struct hg_retry retry = { .size = sizeof retry,
                                     .max_attempts = UINT32_MAX,
                                     .jitter = HG_JITTER_FULL,
@@ -87,13 +88,22 @@ static int64_t back_off(hg_pool *pool, int64_t now_ns)
     return delay_ns;
 }
 
+/* What a dial is made under: as it was when it began. */
+struct dial_terms {
+    hg_policy *policy; /* retained */
+    const struct hgi_endpoint *endpoint;
+    uint32_t epoch;
+    bool admitted; /* `permit` is to be reported */
+    hg_permit permit;
+};
+
 /* A dial failed: tell the waiters, and then, with no lock held, breaker and log. Mutex held at entry
  * and return. */
-static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct hgi_fault *fault,
-                        const char *text, int64_t took_ns, bool admitted, hg_permit permit)
+static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct dial_terms *terms,
+                        const struct hgi_fault *fault, const char *text, int64_t took_ns)
 {
     int64_t delay_ns = back_off(pool, hgi_now_ns());
-    hgi_classify(pool->settings, fault, &pool->dial_verdict);
+    hgi_classify(&terms->policy->settings, fault, &pool->dial_verdict);
     pool->dial_errno = fault->sys_errno;
     pool->last_dial_took_ns = took_ns;
     hgi_copy_text(pool->dial_text, sizeof pool->dial_text, text);
@@ -107,8 +117,8 @@ static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct hgi_f
     hgi_count(&pool->counters.dial_failures);
     if (verdict.recovery == HG_RECOVERY_CIRCUIT_BREAKER && pool->breaker)
         hg_breaker_trip(pool->breaker);
-    if (admitted)
-        hg_breaker_report(pool->breaker, permit, HG_RESULT_FAILURE, took_ns);
+    if (terms->admitted)
+        hg_breaker_report(pool->breaker, terms->permit, HG_RESULT_FAILURE, took_ns);
     struct hg_error error;
     hgi_error_set(&error, verdict.type, "%s", text);
     error.severity = verdict.severity;
@@ -118,15 +128,16 @@ static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct hgi_f
     error.timestamp_ns = hgi_wall_ns();
     error.elapsed_ns = error.dial_ns = took_ns;
     hgi_copy_text(error.operation, sizeof error.operation, "connect");
-    hgi_copy_text(error.endpoint, sizeof error.endpoint, pool->endpoint.text);
+    hgi_copy_text(error.endpoint, sizeof error.endpoint, terms->endpoint->text);
     hgi_copy_text(error.server_code, sizeof error.server_code, verdict.code);
     hgi_pool_log(pool, HG_LOG_DIAL_FAILED, delay_ns, &error, NULL, error.message);
+    hg_policy_drop(terms->policy);
     pthread_mutex_lock(&pool->mutex);
 }
 
 /* Hand a new connection over. Mutex held at entry and return. */
-static void dial_succeeded(hg_pool *pool, struct hgi_slot *slot, struct hgi_conn *conn,
-                           int64_t took_ns)
+static void dial_succeeded(hg_pool *pool, struct hgi_slot *slot, const struct dial_terms *terms,
+                           struct hgi_conn *conn, int64_t took_ns)
 {
     pool->dial_failures_in_a_row = 0;
     pool->dial_not_before_ns = 0;
@@ -136,15 +147,29 @@ static void dial_succeeded(hg_pool *pool, struct hgi_slot *slot, struct hgi_conn
         conn->id = ++pool->next_conn_id;
     pthread_mutex_unlock(&pool->mutex);
 
+    if (terms->admitted)
+        hg_breaker_cancel(pool->breaker,
+                          terms->permit); /* only calls say that the server is well */
+    conn->epoch = terms->epoch;
     conn->dial_ns = took_ns;
     conn->made_ns = hgi_now_ns();
-    conn->expires_ns = jittered_end(conn->made_ns, pool->settings->pool.max_lifetime_ns);
+    conn->expires_ns = jittered_end(conn->made_ns, terms->policy->settings.pool.max_lifetime_ns);
     slot->conn = conn;
     hgi_keeper_watch(pool, slot);
     /* relaxed: a DIALING slot is looked at by its dialer only; hgi_give() publishes it. */
     atomic_store_explicit(&slot->state, HGI_SLOT_LEASED, memory_order_relaxed);
     hgi_give(pool, slot);
+    hg_policy_drop(terms->policy);
     pthread_mutex_lock(&pool->mutex);
+}
+
+/* recv may block for this long in the kernel before the deadline is looked at: half of what a read is
+ * allowed, so that the usual call costs one recv. */
+static int64_t receive_slice(const struct hgi_settings *settings)
+{
+    int64_t timeout_ns = settings->classes[HGI_CLASS_READ].attempt_timeout_ns;
+    int64_t slice_ns = timeout_ns < 0 ? HGI_NS_PER_S : timeout_ns / 2;
+    return slice_ns > HGI_NS_PER_MS ? slice_ns : HGI_NS_PER_MS;
 }
 
 static void dial_once(hg_pool *pool)
@@ -156,19 +181,25 @@ static void dial_once(hg_pool *pool)
     }
     pool->dialing++;
     pool->dial_urgent = false;
+    const struct hgi_snapshot *snapshot = hgi_snapshot_now(pool);
+    struct dial_terms terms = {
+        .policy = hg_policy_retain(snapshot->policy),
+        .endpoint = snapshot->endpoint,
+        /* relaxed: a reload writes it together with the endpoint, under the mutex that is held. */
+        .epoch = atomic_load_explicit(&pool->epoch, memory_order_relaxed),
+    };
     pthread_mutex_unlock(&pool->mutex);
 
-    const struct hgi_settings *settings = pool->settings;
-    hg_permit permit = { 0 };
-    bool admitted = pool->breaker && hgi_breaker_admit(pool->breaker, HGI_ADMIT_NO_PROBE, &permit);
+    const struct hgi_settings *settings = &terms.policy->settings;
+    terms.admitted =
+        pool->breaker && hgi_breaker_admit(pool->breaker, HGI_ADMIT_NO_PROBE, &terms.permit);
     hgi_count(&pool->counters.dials);
     int64_t began_ns = hgi_now_ns();
-    uint32_t epoch = atomic_load_explicit(&pool->epoch, memory_order_relaxed);
     struct hgi_dial_request request = {
-        .endpoint = &pool->endpoint,
+        .endpoint = terms.endpoint,
         .client_name = settings->client_name,
         .deadline_ns = hgi_deadline_after(began_ns, settings->pool.connect_timeout_ns),
-        .slice_ns = pool->slice_ns,
+        .slice_ns = receive_slice(settings),
         .user_timeout_ns = settings->pool.tcp_user_timeout_ns,
     };
     struct hgi_conn *conn;
@@ -176,18 +207,13 @@ static void dial_once(hg_pool *pool)
     char text[160];
     bool well = hgi_dial(&request, &conn, &fault, text, sizeof text);
     int64_t took_ns = hgi_now_ns() - began_ns;
-    if (well) {
-        conn->epoch = epoch;
-        if (admitted)
-            hg_breaker_cancel(pool->breaker, permit); /* only calls say that the server is well */
-    }
 
     pthread_mutex_lock(&pool->mutex);
     pool->dialing--;
     if (well)
-        dial_succeeded(pool, slot, conn, took_ns);
+        dial_succeeded(pool, slot, &terms, conn, took_ns);
     else
-        dial_failed(pool, slot, &fault, text, took_ns, admitted, permit);
+        dial_failed(pool, slot, &terms, &fault, text, took_ns);
 }
 
 void *hgi_dialer_main(void *argument)

@@ -103,12 +103,14 @@ out:
     return status;
 }
 
-struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_slot *slot,
-                                 const struct hgi_class *op_class, int64_t now_ns)
+struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
+                                 struct hgi_slot *slot, const struct hgi_class *op_class,
+                                 int64_t now_ns)
 {
     struct hg_lease *lease = &slot->lease;
     *lease = (struct hg_lease) { .pool = pool,
                                  .slot = slot,
+                                 .snapshot = snapshot,
                                  .op_class = op_class,
                                  .began_ns = now_ns,
                                  .deadline_ns = HGI_NEVER };
@@ -178,7 +180,7 @@ static hg_status conclude(struct hg_lease *lease, const struct hgi_fault *fault)
 {
     hg_pool *pool = lease->pool;
     struct hgi_verdict *verdict = &lease->verdict;
-    hgi_classify(pool->settings, fault, verdict);
+    hgi_classify(lease->snapshot->settings, fault, verdict);
     lease->failed = true;
     hgi_bump(&lease->slot->counters.failures);
     if (verdict->fate != HGI_FATE_KEEP)
@@ -245,7 +247,7 @@ static hg_status fill(struct hg_lease *lease, hg_status status, const char *name
     err->attempt = err->max_attempts = 1;
     err->timestamp_ns = hgi_wall_ns();
     hgi_copy_text(err->server_code, sizeof err->server_code, verdict->code);
-    hgi_copy_text(err->endpoint, sizeof err->endpoint, lease->pool->endpoint.text);
+    hgi_copy_text(err->endpoint, sizeof err->endpoint, lease->snapshot->endpoint->text);
     if (name)
         hgi_copy_text(err->operation, sizeof err->operation, name);
     if (lease->record && lease->record != err)

@@ -22,8 +22,9 @@ hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_sett
                               struct hg_error *err);
 
 /* Begin and end a lease of an owned slot. Ending gives the slot back. */
-struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_slot *slot,
-                                 const struct hgi_class *op_class, int64_t now_ns);
+struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
+                                 struct hgi_slot *slot, const struct hgi_class *op_class,
+                                 int64_t now_ns);
 void hgi_lease_end(struct hg_lease *lease);
 
 /* Send one command and read its reply before deadline_ns. HG_OK with *reply (the caller's), or the

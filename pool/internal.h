@@ -42,6 +42,7 @@ enum hgi_slot_state {
 struct hg_lease {
     hg_pool *pool;
     struct hgi_slot *slot;
+    struct hgi_snapshot *snapshot; /* the policy that the call began under */
     const struct hgi_class *op_class;
     int64_t began_ns;
     int64_t deadline_ns;      /* of the attempt; HGI_NEVER: each command has its attempt_timeout */
@@ -96,6 +97,19 @@ struct hgi_call_stripe {
     _Alignas(HGI_CACHE_LINE) _Atomic int64_t running; /* written by the calling threads */
 };
 
+/* A policy as the pool lives under it, and the calls that began under it; see reload.c. Belongs to its
+ * pool until that is freed, so that a thread may count itself in before it knows that it is too late;
+ * what it says of a policy changes only while nobody is counted. */
+struct hgi_snapshot {
+    hg_policy
+        *policy; /* retained; NULL: nobody's, to be used again; these four: the pool's mutex */
+    const struct hgi_settings *settings;
+    const struct hgi_endpoint
+        *endpoint;              /* the policy's, or the one given when the pool was opened */
+    struct hgi_snapshot *older; /* all of the pool */
+    struct hgi_call_stripe calls[HGI_CALL_STRIPES];
+};
+
 /* What happens rarely enough for a shared line. */
 struct hgi_pool_counters {
     _Atomic uint64_t queued, pool_timeouts, retries, ignored, budget_refused, breaker_refused;
@@ -103,19 +117,16 @@ struct hgi_pool_counters {
 };
 
 struct hg_pool {
-    /* Read by every call, written only while opening and closing. */
-    hg_policy *policy;
-    const struct hgi_settings *settings;
-    hg_breaker *breaker; /* NULL: switched off */
+    /* Read by every call, written only while opening, reloading, resizing and closing. */
+    _Atomic(struct hgi_snapshot *) current; /* the policy of today; written under the mutex */
+    hg_breaker *breaker;                    /* NULL: switched off */
     bool own_breaker;
     hg_log_fn log;
     void *log_arg;
-    struct hgi_endpoint endpoint; /* the policy's, or the one given when it was opened */
-    uint32_t size;
-    struct hgi_slot *slots;
+    _Atomic uint32_t size;  /* slots in use are below it; written under the mutex */
+    struct hgi_slot *slots; /* HGI_POOL_SIZE_MAX of them, memory only for those once reached */
     struct hg_budget *budget;
     struct hgi_gate gate;
-    int64_t slice_ns;
     _Atomic uint32_t closing; /* written once, by close */
     _Atomic uint32_t epoch;   /* connections of an earlier one retire; written by any caller */
 
@@ -126,6 +137,8 @@ struct hg_pool {
     struct hgi_waiter *last;
     struct hgi_waiter *spare;
     struct hgi_waiter *all;
+    struct hgi_snapshot *snapshots;
+    _Atomic uint32_t reached;   /* the largest size so far: slots from here on were never used */
     pthread_cond_t dial_wanted; /* dialers wait here */
     pthread_cond_t quiet_now;   /* close waits here for `quiet` */
     uint32_t connected;         /* slots neither EMPTY nor DIALING */
@@ -141,6 +154,9 @@ struct hg_pool {
     bool quiet;     /* no call, lease or dialer any more */
     bool abandoned; /* close gave up waiting: the keeper frees the pool */
 
+    pthread_mutex_t changing; /* one reload at a time; guards the dialers; taken before `mutex` */
+    bool has_endpoint;        /* `endpoint` was given when it was opened, and stays */
+    struct hgi_endpoint endpoint;
     pthread_t keeper;
     pthread_t dialers[HGI_CONNECTING_MAX];
     uint32_t dialer_count;
@@ -148,13 +164,56 @@ struct hg_pool {
     int wake_fd; /* eventfd: wakes the keeper */
 
     struct hgi_pool_counters counters;
-    struct hgi_call_stripe calls[HGI_CALL_STRIPES];
 };
+
+/* --- reload.c: the policy of today, and calls under it --- */
+
+/* Add a snapshot of a policy (retained) and make it the current one. With the mutex held, or before
+ * the pool has threads. False: out of memory. */
+bool hgi_snapshot_publish(hg_pool *pool, hg_policy *policy);
+
+/* Let go of policies that no call is under any more. */
+void hgi_snapshots_collect(hg_pool *pool);
+
+/* A call begins: the snapshot that it is counted in, valid until it leaves. NULL: the pool is closing,
+ * and the call is not counted. A lease taken by hand counts as a call until it is released, on
+ * whatever thread. */
+struct hgi_snapshot *hgi_call_enter(hg_pool *pool, struct hg_error *err);
+void hgi_call_leave(struct hgi_snapshot *snapshot);
+
+/* True when no call is running and no lease is out, once the pool is closing. With the mutex held. */
+bool hgi_nobody_inside(const hg_pool *pool);
+
+/* The current snapshot, with the mutex held and until it is given up. */
+static inline const struct hgi_snapshot *hgi_snapshot_now(const hg_pool *pool)
+{
+    /* relaxed: written under the mutex that is held. */
+    return atomic_load_explicit(&pool->current, memory_order_relaxed);
+}
+
+/* The current policy, retained: for the pool's own threads, which are no calls. */
+hg_policy *hgi_policy_hold(hg_pool *pool);
+
+/* Change the number of connections. With the mutex held. */
+void hgi_resize(hg_pool *pool, uint32_t size);
+
+/* How many slots may be in use, and how many may have been. relaxed: a slot that is looked at once too
+ * often, or once too late, is in a state that says so. */
+static inline uint32_t hgi_size_now(const hg_pool *pool)
+{
+    return atomic_load_explicit(&pool->size, memory_order_relaxed);
+}
+
+static inline uint32_t hgi_size_reached(const hg_pool *pool)
+{
+    return atomic_load_explicit(&pool->reached, memory_order_relaxed);
+}
 
 /* --- take.c: connections to callers and back --- */
 
 /* What a caller wants, and what it got. */
 struct hgi_take {
+    const struct hgi_settings *settings;
     int64_t deadline_ns; /* of the call */
     bool is_probe;
     struct hgi_slot *slot; /* the connection, on HG_OK */
@@ -183,17 +242,19 @@ bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot);
  * they are how it learns. */
 void hgi_fail_waiters(hg_pool *pool, enum hgi_wake why);
 
-/* A call begins or ends; false: the pool is closing, and the call is not counted. A lease taken by
- * hand counts as a call until it is released, on whatever thread. */
-bool hgi_call_enter(hg_pool *pool, struct hg_error *err);
-void hgi_call_leave(hg_pool *pool);
-
 /* The calling thread's number in the system. */
 int32_t hgi_thread_id(void);
 
-/* --- keeper.c, dialer.c: the pool's own threads --- */
+/* --- threads.c, keeper.c, dialer.c: the pool's own threads --- */
 
-hg_status hgi_threads_start(hg_pool *pool, struct hg_error *err);
+/* Start the keeper and the dialers. On failure all are gone again. */
+hg_status hgi_threads_start(hg_pool *pool, uint32_t dialers, struct hg_error *err);
+
+/* Have at least so many dialers. With `changing` held. */
+hg_status hgi_dialers_start(hg_pool *pool, uint32_t dialers, struct hg_error *err);
+
+/* Shut the door: no new call, all who wait are told, dialers and keeper end. */
+void hgi_threads_stop(hg_pool *pool);
 
 /* With the mutex held: should another dial begin, the back-off aside? */
 bool hgi_dial_is_wanted(const hg_pool *pool);
@@ -206,9 +267,6 @@ void hgi_keeper_watch(hg_pool *pool, const struct hgi_slot *slot);
 
 /* Make the keeper look around now. */
 void hgi_keeper_wake(hg_pool *pool);
-
-/* True when no call is running and no lease is out, once the pool is closing. */
-bool hgi_nobody_inside(const hg_pool *pool);
 
 /* --- open.c --- */
 

@@ -74,10 +74,10 @@ static void on_hang_up(hg_pool *pool, struct hgi_slot *slot, uint32_t id)
 }
 
 /* PING on an owned connection that has been silent for long. */
-static bool answers_ping(hg_pool *pool, struct hgi_conn *conn)
+static bool answers_ping(const struct hgi_pool_settings *settings, struct hgi_conn *conn)
 {
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
-    int64_t deadline_ns = hgi_deadline_after(hgi_now_ns(), pool->settings->pool.connect_timeout_ns);
+    int64_t deadline_ns = hgi_deadline_after(hgi_now_ns(), settings->connect_timeout_ns);
     redisReply *reply = NULL;
     struct hgi_io io = hgi_conn_send(conn, ping, sizeof ping - 1, deadline_ns);
     if (io.kind == HGI_IO_OK)
@@ -92,15 +92,15 @@ static bool passed(int64_t now_ns, int64_t since_ns, int64_t limit_ns)
 }
 
 /* Look at one idle connection. */
-static void inspect_idle(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns, uint32_t *spare)
+static void inspect_idle(hg_pool *pool, const struct hgi_pool_settings *settings,
+                         struct hgi_slot *slot, int64_t now_ns, uint32_t *spare)
 {
-    const struct hgi_pool_settings *settings = &pool->settings->pool;
     if (!own_idle(slot))
         return;
     struct hgi_conn *conn = slot->conn;
     int64_t used_ns = conn->used_ns ? conn->used_ns : conn->made_ns;
     const char *why = NULL;
-    if (now_ns >= conn->expires_ns) {
+    if (now_ns >= conn->expires_ns || !hgi_slot_is_fit(pool, slot)) {
         hgi_discard(pool, slot);
         return;
     }
@@ -113,7 +113,7 @@ static void inspect_idle(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns, u
         why = "an idle connection had ended or held bytes nobody asked for; it was closed";
         hgi_count(&pool->counters.closed_unclean);
     } else if (passed(now_ns, used_ns, settings->keepalive_ns)) {
-        if (answers_ping(pool, conn))
+        if (answers_ping(settings, conn))
             conn->used_ns = hgi_now_ns();
         else
             why = "an idle connection did not answer PING; it was closed";
@@ -126,13 +126,14 @@ static void inspect_idle(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns, u
     }
 }
 
-static void warn_of_lease(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns)
+static void warn_of_lease(hg_pool *pool, const struct hgi_pool_settings *settings,
+                          struct hgi_slot *slot, int64_t now_ns)
 {
     /* relaxed: a picture for people. */
     int64_t since_ns = atomic_load_explicit(&slot->leased_ns, memory_order_relaxed);
     int32_t holder = atomic_load_explicit(&slot->holder, memory_order_relaxed);
     if (holder == 0 || slot->warned_ns == since_ns ||
-        !passed(now_ns, since_ns, pool->settings->pool.lease_warning_ns))
+        !passed(now_ns, since_ns, settings->lease_warning_ns))
         return;
     slot->warned_ns = since_ns;
     char text[128];
@@ -141,17 +142,18 @@ static void warn_of_lease(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns)
     hgi_pool_log(pool, HG_LOG_LEASE_WARNING, 0, NULL, NULL, text);
 }
 
-static void sweep(hg_pool *pool)
+static void sweep(hg_pool *pool, const struct hgi_pool_settings *settings)
 {
     int64_t now_ns = hgi_now_ns();
     pthread_mutex_lock(&pool->mutex);
-    uint32_t floor = pool->settings->pool.min_idle;
+    uint32_t floor = settings->min_idle;
     uint32_t spare = pool->connected > floor ? pool->connected - floor : 0;
     pthread_mutex_unlock(&pool->mutex);
-    for (uint32_t i = 0; i < pool->size; i++) {
-        inspect_idle(pool, &pool->slots[i], now_ns, &spare);
-        warn_of_lease(pool, &pool->slots[i], now_ns);
+    for (uint32_t i = 0; i < hgi_size_reached(pool); i++) {
+        inspect_idle(pool, settings, &pool->slots[i], now_ns, &spare);
+        warn_of_lease(pool, settings, &pool->slots[i], now_ns);
     }
+    hgi_snapshots_collect(pool);
 }
 
 /* How long between sweeps: a quarter of the shortest limit there is, between 20 ms and 1 s. */
@@ -167,16 +169,20 @@ static int64_t sweep_interval(const struct hgi_pool_settings *settings)
     return interval_ns > 20 * HGI_NS_PER_MS ? interval_ns : 20 * HGI_NS_PER_MS;
 }
 
-static void handle_events(hg_pool *pool, const struct epoll_event *events, int count)
+/* True: somebody wants it to look around now. */
+static bool handle_events(hg_pool *pool, const struct epoll_event *events, int count)
 {
+    bool woken = false;
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 == wake_mark) {
             uint64_t ignored;
             (void)!read(pool->wake_fd, &ignored, sizeof ignored);
+            woken = true;
         } else {
             on_hang_up(pool, &pool->slots[events[i].data.u64 >> 32], (uint32_t)events[i].data.u64);
         }
     }
+    return woken;
 }
 
 static bool is_closing(const hg_pool *pool)
@@ -185,29 +191,22 @@ static bool is_closing(const hg_pool *pool)
     return atomic_load_explicit(&pool->closing, memory_order_relaxed) != 0;
 }
 
-/* True when nobody is in a call or holds a lease. The pool is closing, so the counts only fall but for
- * those who come, see it and go; a sum of 0 is final although the stripes are read one by one. */
-bool hgi_nobody_inside(const hg_pool *pool)
-{
-    int64_t running = 0;
-    /* [P2] seq_cst: after `closing` was set; pairs with [P2] in hgi_call_enter(). [P3] acquire: what
-     * the calls did to the pool, before its memory is freed; pairs with [P3] in hgi_call_leave(). */
-    for (uint32_t i = 0; i < HGI_CALL_STRIPES; i++)
-        running += atomic_load_explicit(&pool->calls[i].running, memory_order_seq_cst);
-    return running == 0;
-}
-
 /* The pool is closing: wait for the last, then let close know, or finish in its place. */
 static void see_everybody_out(hg_pool *pool)
 {
-    for (uint32_t i = 0; i < pool->dialer_count; i++)
-        pthread_join(pool->dialers[i], NULL);
     int64_t pause_ns = HGI_NS_PER_MS / 8;
+    pthread_mutex_lock(&pool->mutex);
     while (!hgi_nobody_inside(pool)) {
+        pthread_mutex_unlock(&pool->mutex);
         hgi_sleep_until(hgi_now_ns() + pause_ns);
         if (pause_ns < 10 * HGI_NS_PER_MS)
             pause_ns *= 2;
+        pthread_mutex_lock(&pool->mutex);
     }
+    pthread_mutex_unlock(&pool->mutex);
+    /* After the last call: a reload may have started one. */
+    for (uint32_t i = 0; i < pool->dialer_count; i++)
+        pthread_join(pool->dialers[i], NULL);
     pthread_mutex_lock(&pool->mutex);
     pool->quiet = true;
     bool abandoned = pool->abandoned;
@@ -217,11 +216,21 @@ static void see_everybody_out(hg_pool *pool)
         hgi_pool_free(pool);
 }
 
+/* One sweep under the policy of today; how long until the next one. */
+static int64_t look_around(hg_pool *pool)
+{
+    hg_policy *policy = hgi_policy_hold(pool);
+    const struct hgi_pool_settings *settings = &policy->settings.pool;
+    sweep(pool, settings);
+    int64_t interval_ns = sweep_interval(settings);
+    hg_policy_drop(policy);
+    return interval_ns;
+}
+
 void *hgi_keeper_main(void *argument)
 {
     hg_pool *pool = argument;
-    const int64_t interval_ns = sweep_interval(&pool->settings->pool);
-    int64_t next_ns = hgi_now_ns() + interval_ns;
+    int64_t next_ns = hgi_now_ns();
     struct epoll_event wake = { .events = EPOLLIN, .data.u64 = wake_mark };
     if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, pool->wake_fd, &wake) != 0) {
         fprintf(stderr, "herdgate: the keeper cannot watch its own eventfd\n");
@@ -231,11 +240,10 @@ void *hgi_keeper_main(void *argument)
         struct epoll_event events[EVENTS_AT_ONCE];
         int64_t left_ns = next_ns - hgi_now_ns();
         int timeout_ms = left_ns > 0 ? (int)(left_ns / HGI_NS_PER_MS) + 1 : 0;
-        handle_events(pool, events, epoll_wait(pool->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms));
-        if (hgi_now_ns() >= next_ns) {
-            sweep(pool);
-            next_ns = hgi_now_ns() + interval_ns;
-        }
+        int count = epoll_wait(pool->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms);
+        bool woken = handle_events(pool, events, count);
+        if (woken || hgi_now_ns() >= next_ns)
+            next_ns = hgi_deadline_after(hgi_now_ns(), look_around(pool));
     }
     see_everybody_out(pool);
     return NULL;

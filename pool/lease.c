@@ -52,7 +52,7 @@ static bool usable(struct hg_lease *lease, const char *bytes, long long length,
         *status =
             misuse(lease, err, "an earlier command failed on this connection; give the lease back");
     else
-        *status = hgi_command_inspect(command, lease->pool->settings, err);
+        *status = hgi_command_inspect(command, lease->snapshot->settings, err);
     return *status == HG_OK;
 }
 
@@ -205,6 +205,7 @@ redisContext *hg_lease_context(hg_lease *lease)
 
 struct function_call {
     hg_pool *pool;
+    struct hgi_snapshot *snapshot;
     const struct hgi_class *op_class;
     hg_call_fn fn;
     void *arg;
@@ -227,13 +228,14 @@ static void judge_status(const struct hg_lease *lease, hg_status status,
     if (lease->failed && lease->verdict.type == status)
         *verdict = lease->verdict;
     else
-        hgi_classify_status(lease->pool->settings, status, "", verdict);
+        hgi_classify_status(lease->snapshot->settings, status, "", verdict);
 }
 
 static void function_attempt(void *arg, struct hgi_attempt *attempt)
 {
     const struct function_call *call = arg;
-    struct hgi_take take = { .deadline_ns = attempt->call_deadline_ns,
+    struct hgi_take take = { .settings = call->snapshot->settings,
+                             .deadline_ns = attempt->call_deadline_ns,
                              .is_probe = attempt->is_probe };
     hg_status status = hgi_take(call->pool, &take, attempt->error);
     if (status != HG_OK) {
@@ -243,7 +245,8 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
     attempt->queue_ns = take.queue_ns;
     attempt->dial_ns = take.dial_ns;
     int64_t began_ns = hgi_now_ns();
-    struct hg_lease *lease = hgi_lease_begin(call->pool, take.slot, call->op_class, began_ns);
+    struct hg_lease *lease =
+        hgi_lease_begin(call->pool, call->snapshot, take.slot, call->op_class, began_ns);
     bool full;
     lease->call_deadline_ns = attempt->call_deadline_ns;
     lease->deadline_ns = hgi_attempt_end(attempt, attempt->timeout_ns, began_ns, &full);
@@ -274,24 +277,25 @@ hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_
     if (!pool || !fn)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_call: %s is NULL; give one",
                              pool ? "fn" : "pool");
-    if (!hgi_call_enter(pool, err))
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
+    if (!snapshot)
         return HG_ERR_CLOSED;
     struct hg_call_options given;
-    const struct hgi_class *op_class = &pool->settings->classes[HGI_CLASS_WRITE_ONCE];
-    hg_status status = hgi_call_options_read(&given, options, pool, &op_class, err);
+    const struct hgi_class *op_class = &snapshot->settings->classes[HGI_CLASS_WRITE_ONCE];
+    hg_status status = hgi_call_options_read(&given, options, snapshot->settings, &op_class, err);
     if (status == HG_OK) {
         struct function_call function = {
-            .pool = pool, .op_class = op_class, .fn = fn, .arg = arg
+            .pool = pool, .snapshot = snapshot, .op_class = op_class, .fn = fn, .arg = arg
         };
         struct hgi_call call;
-        hgi_call_prepare(&call, pool, &given);
+        hgi_call_prepare(&call, pool, snapshot, &given);
         call.op_class = op_class;
         call.operation = "call";
         call.key = given.key;
         call.key_length = given.key ? strlen(given.key) : 0;
         status = hgi_run_loop(&call, function_attempt, &function, err);
     }
-    hgi_call_leave(pool);
+    hgi_call_leave(snapshot);
     return status;
 }
 
@@ -299,6 +303,7 @@ hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_
 
 struct acquire_call {
     hg_pool *pool;
+    struct hgi_snapshot *snapshot;
     const struct hgi_class *op_class;
     struct hg_lease *lease;
 };
@@ -306,7 +311,8 @@ struct acquire_call {
 static void acquire_attempt(void *arg, struct hgi_attempt *attempt)
 {
     struct acquire_call *call = arg;
-    struct hgi_take take = { .deadline_ns = attempt->call_deadline_ns,
+    struct hgi_take take = { .settings = call->snapshot->settings,
+                             .deadline_ns = attempt->call_deadline_ns,
                              .is_probe = attempt->is_probe };
     hg_status status = hgi_take(call->pool, &take, attempt->error);
     if (status != HG_OK) {
@@ -315,7 +321,8 @@ static void acquire_attempt(void *arg, struct hgi_attempt *attempt)
     }
     attempt->queue_ns = take.queue_ns;
     attempt->dial_ns = take.dial_ns;
-    call->lease = hgi_lease_begin(call->pool, take.slot, call->op_class, hgi_now_ns());
+    call->lease =
+        hgi_lease_begin(call->pool, call->snapshot, take.slot, call->op_class, hgi_now_ns());
     call->lease->call_deadline_ns = HGI_NEVER;
     call->lease->permit = attempt->permit;
     call->lease->by_hand = true;
@@ -330,17 +337,18 @@ hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_options
     if (!pool || !out)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_acquire: %s is NULL; give one",
                              pool ? "out" : "pool");
-    if (!hgi_call_enter(pool, err))
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
+    if (!snapshot)
         return HG_ERR_CLOSED;
     struct hg_call_options given;
-    const struct hgi_class *op_class = &pool->settings->classes[HGI_CLASS_WRITE_ONCE];
-    hg_status status = hgi_call_options_read(&given, options, pool, &op_class, err);
+    const struct hgi_class *op_class = &snapshot->settings->classes[HGI_CLASS_WRITE_ONCE];
+    hg_status status = hgi_call_options_read(&given, options, snapshot->settings, &op_class, err);
     if (status == HG_OK) {
         struct hgi_class once = *op_class;
         once.retry.max_attempts = 1;
-        struct acquire_call acquire = { .pool = pool, .op_class = op_class };
+        struct acquire_call acquire = { .pool = pool, .snapshot = snapshot, .op_class = op_class };
         struct hgi_call call;
-        hgi_call_prepare(&call, pool, &given);
+        hgi_call_prepare(&call, pool, snapshot, &given);
         call.op_class = &once;
         call.operation = "acquire";
         call.key = given.key;
@@ -349,7 +357,7 @@ hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_options
         *out = acquire.lease;
     }
     if (status != HG_OK)
-        hgi_call_leave(pool); /* else hg_release() does */
+        hgi_call_leave(snapshot); /* else hg_release() does */
     return status;
 }
 
@@ -373,8 +381,8 @@ void hg_release(hg_lease *lease, hg_status how_it_went)
 {
     if (!lease)
         return;
-    hg_pool *pool = lease->pool;
+    struct hgi_snapshot *snapshot = lease->snapshot;
     report(lease, how_it_went, hgi_now_ns() - lease->began_ns);
     hgi_lease_end(lease);
-    hgi_call_leave(pool);
+    hgi_call_leave(snapshot);
 }

@@ -5,17 +5,21 @@
  * step, so that a lease that comes back late still finds the pool it belongs to.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
 #include "pool/internal.h"
+
+/* Address space for the largest pool, so that it can grow while callers look at its slots; memory
+ * comes with their first use. */
+#define SLOTS_SIZE (HGI_POOL_SIZE_MAX * sizeof(struct hgi_slot))
 
 void hgi_pool_log(const hg_pool *pool, hg_log_kind kind, int64_t delay_ns,
                   const struct hg_error *error, const struct hg_breaker_event *breaker,
@@ -48,7 +52,7 @@ static void on_breaker_event(void *arg, const struct hg_breaker_event *event)
 
 void hgi_pool_free(hg_pool *pool)
 {
-    for (uint32_t i = 0; pool->slots && i < pool->size; i++)
+    for (uint32_t i = 0; pool->slots && i < hgi_size_reached(pool); i++)
         hgi_conn_close(pool->slots[i].conn);
     if (pool->breaker) {
         hg_breaker_unlisten(pool->breaker, on_breaker_event, pool);
@@ -68,9 +72,17 @@ void hgi_pool_free(hg_pool *pool)
     pthread_cond_destroy(&pool->quiet_now);
     pthread_cond_destroy(&pool->dial_wanted);
     pthread_mutex_destroy(&pool->mutex);
+    pthread_mutex_destroy(&pool->changing);
     hg_budget_free(pool->budget);
-    hg_policy_drop(pool->policy);
-    free(pool->slots);
+    while (pool->snapshots) {
+        struct hgi_snapshot *snapshot = pool->snapshots;
+        pool->snapshots = snapshot->older;
+        hg_policy_drop(snapshot->policy);
+        free(snapshot);
+    }
+    explicit_bzero(&pool->endpoint, sizeof pool->endpoint);
+    if (pool->slots)
+        munmap(pool->slots, SLOTS_SIZE);
     free(pool);
 }
 
@@ -87,49 +99,39 @@ static int init_cond(pthread_cond_t *cond)
 }
 
 /* Memory and locks. NULL: out of memory. */
-static hg_pool *allocate(hg_policy *policy)
+static hg_pool *allocate(uint32_t size)
 {
     hg_pool *pool = aligned_alloc(HGI_CACHE_LINE, sizeof *pool);
     if (!pool)
         return NULL;
     memset(pool, 0, sizeof *pool);
-    pool->policy = hg_policy_retain(policy);
-    pool->settings = &policy->settings;
-    pool->endpoint = policy->settings.server;
-    pool->size = policy->settings.pool.max_size;
     pool->epoll_fd = pool->wake_fd = -1;
-    if (pthread_mutex_init(&pool->mutex, NULL) != 0 || init_cond(&pool->dial_wanted) != 0 ||
+    if (pthread_mutex_init(&pool->mutex, NULL) != 0 ||
+        pthread_mutex_init(&pool->changing, NULL) != 0 || init_cond(&pool->dial_wanted) != 0 ||
         init_cond(&pool->quiet_now) != 0 || hgi_gate_init(&pool->gate) != 0) {
-        hg_policy_drop(policy);
         free(pool);
         return NULL;
     }
-    size_t size = pool->size * sizeof *pool->slots;
-    pool->slots = aligned_alloc(HGI_CACHE_LINE, size);
-    if (!pool->slots) {
+    void *slots =
+        mmap(NULL, SLOTS_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (slots == MAP_FAILED) {
         hgi_pool_free(pool);
         return NULL;
     }
-    memset(pool->slots, 0, size);
+    pool->slots = slots;
+    atomic_init(&pool->size, size);
+    atomic_init(&pool->reached, size);
     return pool;
 }
 
-/* recv may block for this long in the kernel before the deadline is looked at: half of what a read is
- * allowed, so that the usual call costs one recv. */
-static int64_t receive_slice(const struct hgi_settings *settings)
-{
-    int64_t timeout_ns = settings->classes[HGI_CLASS_READ].attempt_timeout_ns;
-    int64_t slice_ns = timeout_ns < 0 ? HGI_NS_PER_S : timeout_ns / 2;
-    return slice_ns > HGI_NS_PER_MS ? slice_ns : HGI_NS_PER_MS;
-}
-
-static hg_status make_breaker(hg_pool *pool, hg_breaker *given, struct hg_error *err)
+static hg_status make_breaker(hg_pool *pool, hg_breaker *given, const struct hgi_settings *settings,
+                              struct hg_error *err)
 {
     hg_status status = HG_OK;
     if (given) {
         pool->breaker = given;
-    } else if (pool->settings->breaker_enabled) {
-        status = hg_breaker_new(&pool->breaker, &pool->settings->breaker, err);
+    } else if (settings->breaker_enabled) {
+        status = hg_breaker_new(&pool->breaker, &settings->breaker, err);
         pool->own_breaker = status == HG_OK;
     }
     if (status == HG_OK && pool->breaker)
@@ -137,19 +139,21 @@ static hg_status make_breaker(hg_pool *pool, hg_breaker *given, struct hg_error 
     return status;
 }
 
-static hg_status make_parts(hg_pool *pool, const struct hg_pool_options *options,
+static hg_status make_parts(hg_pool *pool, const struct hg_pool_options *options, hg_policy *policy,
                             struct hg_error *err)
 {
     hg_status status = HG_OK;
     pool->log = options->log;
     pool->log_arg = options->log_arg;
-    pool->slice_ns = receive_slice(pool->settings);
+    pool->has_endpoint = options->url != NULL;
     if (options->url)
         status = hgi_endpoint_parse(&pool->endpoint, options->url, err);
+    if (status == HG_OK && !hgi_snapshot_publish(pool, policy))
+        status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a pool");
     if (status == HG_OK)
-        status = hg_budget_new(&pool->budget, pool->policy, err);
+        status = hg_budget_new(&pool->budget, policy, err);
     if (status == HG_OK)
-        status = make_breaker(pool, options->breaker, err);
+        status = make_breaker(pool, options->breaker, &policy->settings, err);
     if (status != HG_OK)
         return status;
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -166,55 +170,6 @@ static hg_status make_parts(hg_pool *pool, const struct hg_pool_options *options
     return HG_OK;
 }
 
-static void stop_threads(hg_pool *pool)
-{
-    pthread_mutex_lock(&pool->mutex);
-    /* [P2] seq_cst: set before the calls are counted; pairs with [P2] in hgi_call_enter(). */
-    atomic_store_explicit(&pool->closing, 1, memory_order_seq_cst);
-    hgi_fail_waiters(pool, HGI_WAKE_CLOSED);
-    pthread_cond_broadcast(&pool->dial_wanted);
-    pthread_mutex_unlock(&pool->mutex);
-    hgi_keeper_wake(pool);
-}
-
-static hg_status cannot_start(int error, struct hg_error *err)
-{
-    hgi_error_set(err, HG_ERR_NO_MEMORY, "cannot start the pool's threads: %s; is a limit reached?",
-                  strerrordesc_np(error));
-    if (err)
-        err->sys_errno = error;
-    return HG_ERR_NO_MEMORY;
-}
-
-/* Start keeper and dialers with all signals blocked: signals are the host's. */
-hg_status hgi_threads_start(hg_pool *pool, struct hg_error *err)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = 0;
-    uint32_t wanted = pool->settings->pool.max_connecting;
-    for (uint32_t i = 0; i < wanted && !error; i++) {
-        error = pthread_create(&pool->dialers[i], NULL, hgi_dialer_main, pool);
-        if (!error) {
-            pthread_setname_np(pool->dialers[i], "hg-dialer");
-            pool->dialer_count++;
-        }
-    }
-    if (!error) {
-        error = pthread_create(&pool->keeper, NULL, hgi_keeper_main, pool);
-        if (!error)
-            pthread_setname_np(pool->keeper, "hg-keeper");
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!error)
-        return HG_OK;
-    stop_threads(pool);
-    for (uint32_t i = 0; i < pool->dialer_count; i++)
-        pthread_join(pool->dialers[i], NULL);
-    return cannot_start(error, err);
-}
-
 hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *options, hg_policy *policy,
                        struct hg_error *err)
 {
@@ -226,12 +181,12 @@ hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *options, hg_
     struct hg_pool_options given = HG_POOL_OPTIONS_INIT;
     if (options && options->size >= sizeof options->size)
         memcpy(&given, options, options->size < sizeof given ? options->size : sizeof given);
-    hg_pool *pool = allocate(policy);
+    hg_pool *pool = allocate(policy->settings.pool.max_size);
     if (!pool)
         return hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a pool");
-    hg_status status = make_parts(pool, &given, err);
+    hg_status status = make_parts(pool, &given, policy, err);
     if (status == HG_OK)
-        status = hgi_threads_start(pool, err);
+        status = hgi_threads_start(pool, policy->settings.pool.max_connecting, err);
     if (status != HG_OK) {
         hgi_pool_free(pool);
         return status;
@@ -245,7 +200,7 @@ static hg_status drained_too_late(const hg_pool *pool, struct hg_error *err)
 {
     uint32_t leases = 0;
     int32_t holder = 0;
-    for (uint32_t i = 0; i < pool->size; i++) {
+    for (uint32_t i = 0; i < hgi_size_reached(pool); i++) {
         /* relaxed: a picture for people. */
         int32_t thread = atomic_load_explicit(&pool->slots[i].holder, memory_order_relaxed);
         if (thread != 0) {
@@ -277,10 +232,13 @@ hg_status hg_pool_close(hg_pool *pool, int64_t drain_timeout_ns, struct hg_error
     hgi_error_clear(err);
     if (!pool)
         return HG_OK;
-    if (drain_timeout_ns < 0)
-        drain_timeout_ns = pool->settings->pool.drain_timeout_ns;
+    if (drain_timeout_ns < 0) {
+        hg_policy *policy = hgi_policy_hold(pool);
+        drain_timeout_ns = policy->settings.pool.drain_timeout_ns;
+        hg_policy_drop(policy);
+    }
     int64_t deadline_ns = hgi_deadline_after(hgi_now_ns(), drain_timeout_ns);
-    stop_threads(pool);
+    hgi_threads_stop(pool);
 
     pthread_t keeper = pool->keeper;
     hg_status status = HG_OK;

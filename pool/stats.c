@@ -39,7 +39,7 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
     const struct hgi_pool_counters *counters = &pool->counters;
     struct hg_pool_stats full = {
         .size = stats->size,
-        .max_size = pool->size,
+        .max_size = hgi_size_now(pool),
         .waiting =
             atomic_load_explicit(&pool->waiting, memory_order_relaxed), /* relaxed: as above */
         .queued = read_counter(&counters->queued),
@@ -53,7 +53,7 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
         .closed_by_server = read_counter(&counters->closed_by_server),
         .closed_unclean = read_counter(&counters->closed_unclean),
     };
-    for (uint32_t i = 0; i < pool->size; i++)
+    for (uint32_t i = 0; i < hgi_size_reached(pool); i++)
         add_slot(&full, &pool->slots[i]);
     memcpy(stats, &full, stats->size < sizeof full ? stats->size : sizeof full);
 }

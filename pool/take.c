@@ -30,37 +30,14 @@ int32_t hgi_thread_id(void)
     return id;
 }
 
-static _Atomic int64_t *stripe_of_this_thread(hg_pool *pool)
-{
-    return &pool->calls[(uint32_t)hgi_thread_id() % HGI_CALL_STRIPES].running;
-}
-
-bool hgi_call_enter(hg_pool *pool, struct hg_error *err)
-{
-    /* [P2] seq_cst: counted before `closing` is read; pairs with [P2] in hg_pool_close(), which sets
-     * `closing` before the counts are read. One of the two sees the other. */
-    atomic_fetch_add_explicit(stripe_of_this_thread(pool), 1, memory_order_seq_cst);
-    if (!atomic_load_explicit(&pool->closing, memory_order_seq_cst))
-        return true;
-    hgi_call_leave(pool);
-    hgi_error_set(err, HG_ERR_CLOSED, "the pool is closing; no new call may begin");
-    return false;
-}
-
-void hgi_call_leave(hg_pool *pool)
-{
-    /* [P3] release: all that this call did to the pool happens before its memory is freed; pairs with
-     * [P3] in hgi_nobody_inside(). */
-    atomic_fetch_sub_explicit(stripe_of_this_thread(pool), 1, memory_order_release);
-}
-
 bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot)
 {
     const struct hgi_conn *conn = slot->conn;
     /* relaxed: a connection that ends just now is noticed by its user; this saves most of them that. */
     return hgi_conn_is_clean(conn) &&
            atomic_load_explicit(&slot->hung_up, memory_order_relaxed) != conn->id &&
-           atomic_load_explicit(&pool->epoch, memory_order_relaxed) == conn->epoch;
+           atomic_load_explicit(&pool->epoch, memory_order_relaxed) == conn->epoch &&
+           slot < &pool->slots[hgi_size_now(pool)];
 }
 
 void hgi_discard(hg_pool *pool, struct hgi_slot *slot)
@@ -80,8 +57,9 @@ void hgi_discard(hg_pool *pool, struct hgi_slot *slot)
 static struct hgi_slot *own_free_slot(hg_pool *pool)
 {
     static _Thread_local uint32_t hint;
-    uint32_t index = hint < pool->size ? hint : 0;
-    for (uint32_t i = 0; i < pool->size; i++) {
+    const uint32_t size = hgi_size_now(pool);
+    uint32_t index = hint < size ? hint : 0;
+    for (uint32_t i = 0; i < size; i++) {
         struct hgi_slot *slot = &pool->slots[index];
         uint32_t expected = HGI_SLOT_FREE;
         /* [P4] acquire: the connection as its last owner left it; pairs with [P4] in make_free().
@@ -92,7 +70,7 @@ static struct hgi_slot *own_free_slot(hg_pool *pool)
             hint = index;
             return slot;
         }
-        index = index + 1 < pool->size ? index + 1 : 0;
+        index = index + 1 < size ? index + 1 : 0;
     }
     return NULL;
 }
@@ -220,10 +198,11 @@ void hgi_give(hg_pool *pool, struct hgi_slot *slot)
 /* Who holds the connections: for the message of a caller that waited in vain. */
 static void describe_holders(const hg_pool *pool, int64_t now_ns, char *text, size_t size)
 {
+    const unsigned places = hgi_size_now(pool);
     uint32_t leased = 0;
     int64_t longest_ns = 0;
     int32_t holder = 0;
-    for (uint32_t i = 0; i < pool->size; i++) {
+    for (uint32_t i = 0; i < hgi_size_reached(pool); i++) {
         const struct hgi_slot *slot = &pool->slots[i];
         /* relaxed: a picture for people. */
         int32_t thread = atomic_load_explicit(&slot->holder, memory_order_relaxed);
@@ -237,10 +216,10 @@ static void describe_holders(const hg_pool *pool, int64_t now_ns, char *text, si
         }
     }
     if (leased == 0)
-        snprintf(text, size, "none of %u leased", (unsigned)pool->size);
+        snprintf(text, size, "none of %u leased", places);
     else
         snprintf(text, size, "%u of %u leased, the longest for %.1f ms by thread %d",
-                 (unsigned)leased, (unsigned)pool->size, (double)longest_ns / 1e6, (int)holder);
+                 (unsigned)leased, places, (double)longest_ns / 1e6, (int)holder);
 }
 
 static hg_status waited_in_vain(hg_pool *pool, int64_t began_ns, struct hg_error *err)
@@ -250,7 +229,7 @@ static hg_status waited_in_vain(hg_pool *pool, int64_t began_ns, struct hg_error
     char dial[160] = "";
     describe_holders(pool, now_ns, holders, sizeof holders);
     pthread_mutex_lock(&pool->mutex);
-    if (pool->connected < pool->size && pool->dial_failures_in_a_row > 0)
+    if (pool->connected < hgi_size_now(pool) && pool->dial_failures_in_a_row > 0)
         snprintf(dial, sizeof dial, "; the last dial failed: %.120s", pool->dial_text);
     else if (pool->dialing > 0)
         snprintf(dial, sizeof dial, "; %u being dialled", (unsigned)pool->dialing);
@@ -335,7 +314,7 @@ static hg_status queue_up(hg_pool *pool, const struct hgi_take *take, struct hgi
     /* relaxed: set under the mutex that is held. */
     if (atomic_load_explicit(&pool->closing, memory_order_relaxed)) {
         status = closed(err);
-    } else if (waiting_now(pool) >= pool->settings->pool.max_waiters) {
+    } else if (waiting_now(pool) >= take->settings->pool.max_waiters) {
         status = hgi_error_set(err, HG_ERR_POOL_TIMEOUT,
                                "%u callers wait for a connection already; the limit is "
                                "pool.max_waiters",
@@ -359,7 +338,7 @@ static hg_status queue_up(hg_pool *pool, const struct hgi_take *take, struct hgi
 static hg_status wait_in_queue(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
 {
     const int64_t began_ns = hgi_now_ns();
-    int64_t deadline_ns = hgi_deadline_after(began_ns, pool->settings->pool.acquire_timeout_ns);
+    int64_t deadline_ns = hgi_deadline_after(began_ns, take->settings->pool.acquire_timeout_ns);
     if (deadline_ns > take->deadline_ns)
         deadline_ns = take->deadline_ns;
     struct hgi_waiter *waiter = NULL;

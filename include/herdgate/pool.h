@@ -83,6 +83,31 @@ HG_API hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *optio
  * Since      0.1 */
 HG_API hg_status hg_pool_close(hg_pool *pool, int64_t drain_timeout_ns, struct hg_error *err);
 
+/* Exchange the policy of an open pool. Calls that run finish under the one they began under, calls
+ * that begin after this has returned are under the new one. Nothing is lost and nothing starts anew:
+ * breaker, retry budget, connections and the queue keep their state.
+ *
+ * A pool whose server, user, password, database or client name is another one replaces its
+ * connections as they come back. Timeouts that belong to a connection (tcp_user_timeout,
+ * max_lifetime) hold for connections made from now on. A new max_size is that of hg_pool_resize().
+ * The settings of a breaker that is the pool's own cannot be changed, nor those of hg_pool_options;
+ * of a breaker that was given, the policy says nothing.
+ *
+ * Ownership  the policy is retained; the old one is dropped when no call is under it any more.
+ * Threads    any. Does not block for calls or for the server.
+ * Errors     HG_ERR_VALIDATION: NULL, or another breaker; HG_ERR_CLOSED, HG_ERR_NO_MEMORY. The pool
+ *            is as it was.
+ * Since      0.1 */
+HG_API hg_status hg_pool_reload(hg_pool *pool, hg_policy *policy, struct hg_error *err);
+
+/* Change pool.max_size until the next reload says it again. A larger pool connects as callers need
+ * it; a smaller one closes what is idle at once, and what is leased as it comes back.
+ *
+ * Threads    any. Does not block.
+ * Errors     HG_ERR_VALIDATION: not from 1 to 1,024; HG_ERR_CLOSED.
+ * Since      0.1 */
+HG_API hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err);
+
 /* Run one command: everything done. The format is that of redisCommand(): %s a C string, %b a
  * pointer and a size_t.
  *

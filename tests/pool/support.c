@@ -28,13 +28,20 @@ struct hgi_private_server *start_server(void)
     return server;
 }
 
-hg_pool *open_pool_with(const struct hg_pool_options *options, const char *json)
+hg_policy *parse_policy(const char *json)
 {
     hg_policy *policy;
-    hg_pool *pool;
     struct hg_error err = HG_ERROR_INIT;
     if (hg_policy_parse(&policy, json, strlen(json), "test", &err) < 0)
         give_up("policy", err.message);
+    return policy;
+}
+
+hg_pool *open_pool_with(const struct hg_pool_options *options, const char *json)
+{
+    hg_policy *policy = parse_policy(json);
+    hg_pool *pool;
+    struct hg_error err = HG_ERROR_INIT;
     if (hg_pool_open(&pool, options, policy, &err) < 0)
         give_up("pool", err.message);
     hg_policy_drop(policy);

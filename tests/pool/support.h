@@ -11,6 +11,7 @@ struct hgi_private_server *start_server(void);
 
 /* A pool on a server under a policy given as JSON, or the end of the program with a message. */
 hg_pool *open_pool(const char *url, const char *json);
+hg_policy *parse_policy(const char *json);
 hg_pool *open_pool_with(const struct hg_pool_options *options, const char *json);
 
 /* Close it and expect that nothing was left over. */
