@@ -51,8 +51,9 @@ static void mismatch(struct hgi_caller *caller, const char *command, const char 
                  key, what);
 }
 
-/* [S1] acquire: pairs with [S1] in the conductor's fault. A reply that shows the loss came from the
- * server after it was counted. */
+/* A reply that shows the loss came from a server that was started after it was counted: look before
+ * judging it. One that acknowledges may be the last of the server that ended: look after taking note.
+ * [S1] acquire: pairs with [S1] in take_down(). */
 static void notice_losses(struct hgi_caller *caller)
 {
     uint32_t losses = atomic_load_explicit(&caller->load->data_losses, memory_order_acquire);
@@ -93,11 +94,12 @@ static hg_status call(struct hgi_caller *caller)
         hgi_value_make(caller->value, command.length[2], ledger->key, nonce);
     }
     hg_status status = send_command(caller, &command, &reply, &unknown);
-    notice_losses(caller);
     if (set && unknown)
         hgi_ledger_unknown(ledger, nonce);
-    if (status >= 0 && set) {
+    if (set && status >= 0)
         hgi_ledger_acknowledged(ledger, nonce);
+    notice_losses(caller);
+    if (status >= 0 && set) {
         if (reply->type != REDIS_REPLY_STATUS || strcmp(reply->str, "OK") != 0)
             mismatch(caller, "SET", key, reply);
     } else if (status >= 0) {

@@ -173,15 +173,17 @@ static void take_down(struct conductor *c)
     c->attempts_at_down = atomic_load_explicit(&load->attempts, memory_order_relaxed);
     atomic_store_explicit(&load->phase, HGI_PHASE_DOWN, memory_order_relaxed);
     c->trial->down_ns = monotonic_ns() - load->began_ns;
-    /* [S1] release: counted before the data can be missing; pairs with [S1] in notice_losses(). */
-    if (load->settings->way != HGI_OUTAGE_STOP)
-        atomic_fetch_add_explicit(&load->data_losses, 1, memory_order_release);
-    if (load->settings->way == HGI_OUTAGE_STOP)
+    if (load->settings->way == HGI_OUTAGE_STOP) {
         hgi_private_server_pause(c->server);
-    else if (load->settings->way == HGI_OUTAGE_KILL)
+        return;
+    }
+    if (load->settings->way == HGI_OUTAGE_KILL)
         hgi_private_server_kill(c->server);
     else
         hgi_private_server_stop(c->server);
+    /* [S1] release: counted when no server is left that could still acknowledge, and before there is
+     * one that misses what was; pairs with [S1] in notice_losses(). */
+    atomic_fetch_add_explicit(&load->data_losses, 1, memory_order_release);
 }
 
 static bool bring_back(struct conductor *c, struct hgi_problem *problem)

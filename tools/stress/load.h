@@ -29,7 +29,7 @@ struct hgi_load {
     hg_policy *policy;            /* of BUDGET and ALL */
     hg_pool *pool;                /* of ALL */
     _Atomic int phase;            /* written by the conductor */
-    _Atomic uint32_t data_losses; /* written by it, before the server loses its data */
+    _Atomic uint32_t data_losses; /* written by it, while there is no server */
     _Atomic bool stop;            /* written by it: end now */
     _Atomic bool last_calls;      /* written by it: the server is there, make the last calls */
     _Atomic uint64_t attempts;
