@@ -98,8 +98,31 @@ static struct hgi_step apply(hg_breaker *breaker, enum hgi_event event, uint64_t
     }
 }
 
-static bool admit_slowly(hg_breaker *breaker, enum hgi_event event, hg_permit *permit)
+/* The clock as of the last timer interrupt: a third of the price. */
+static int64_t coarse_now(hg_breaker *breaker)
 {
+    return hgi_local_of(breaker)->clock ? hgi_breaker_now(breaker) : hgi_coarse_now_ns();
+}
+
+/* Whether this word refuses and would still refuse a little later: then the coarse clock, which is up
+ * to that much behind, is good enough to refuse by. Should it be further behind, as when a hypervisor
+ * holds up the interrupt, a call is refused for that much longer and none is admitted early. */
+static bool refuses_for_now(hg_breaker *breaker, enum hgi_event event, uint64_t word)
+{
+    enum { BEHIND_TICKS = 3 }; /* 12 ms; the interrupt comes every 10 ms or more often */
+    uint32_t soon = hgi_tick(coarse_now(breaker)) + BEHIND_TICKS;
+    struct hgi_step step = hgi_machine_step(&breaker->machine, word, event, 0, soon);
+    return step.verdict == HGI_REFUSED && step.word == word;
+}
+
+static bool admit_slowly(hg_breaker *breaker, enum hgi_event event, uint64_t word,
+                         hg_permit *permit)
+{
+    permit->opaque = 0;
+    if (refuses_for_now(breaker, event, word)) {
+        hgi_breaker_count(breaker, HGI_COUNT_REFUSED);
+        return false;
+    }
     struct hgi_step step = apply(breaker, event, 0);
     permit->opaque = step.permit;
     if (step.verdict != HGI_ADMITTED) {
@@ -117,7 +140,7 @@ static inline bool admit(hg_breaker *breaker, enum hgi_event event, hg_permit *p
 {
     uint64_t word = load_word(breaker);
     if (!LIKELY(hgi_word_state(word) == HGI_CLOSED))
-        return admit_slowly(breaker, event, permit);
+        return admit_slowly(breaker, event, word, permit);
     permit->opaque = (word & HGI_GENERATION_MASK) | HGI_PERMIT_VALID;
     if (!LIKELY(breaker->flags == 0))
         hgi_breaker_count(breaker, HGI_COUNT_ADMITTED);
@@ -153,9 +176,7 @@ enum { NOT_READ = -1 }; /* a time that the caller did not pass */
 /* The window's time. Coarse: a few milliseconds are nothing to a bucket. */
 static int64_t window_now(hg_breaker *breaker, int64_t ended_ns)
 {
-    if (ended_ns >= 0)
-        return ended_ns;
-    return hgi_local_of(breaker)->clock ? hgi_breaker_now(breaker) : hgi_coarse_now_ns();
+    return ended_ns >= 0 ? ended_ns : coarse_now(breaker);
 }
 
 /* A result that is not plain: it may change the word, and be judged by the window. */
