@@ -23,18 +23,26 @@ static void hang_up(struct hgi_caller *caller)
     caller->raw = NULL;
 }
 
+hg_status hgi_caller_connect(struct hgi_caller *caller, int64_t limit_ns)
+{
+    caller->raw = redisConnectUnixWithTimeout(caller->load->socket, as_timeval(limit_ns));
+    caller->raw_timeout_ns = 0;
+    if (caller->raw && !caller->raw->err)
+        return HG_OK;
+    if (caller->raw)
+        hang_up(caller);
+    return HG_ERR_CONNECTION;
+}
+
 static hg_status dial(struct hgi_caller *caller, int64_t limit_ns)
 {
     struct hgi_load *load = caller->load;
     int64_t now_ns = monotonic_ns();
     hgi_load_attempt(load, now_ns, true);
-    caller->raw = redisConnectUnixWithTimeout(load->socket, as_timeval(limit_ns));
-    if (caller->raw && !caller->raw->err)
-        return HG_OK;
-    hgi_load_wasted(load, now_ns);
-    if (caller->raw)
-        hang_up(caller);
-    return HG_ERR_CONNECTION;
+    hg_status status = hgi_caller_connect(caller, limit_ns);
+    if (status < 0)
+        hgi_load_wasted(load, now_ns);
+    return status;
 }
 
 /* One try: a connection if there is none, and the command over it. */
@@ -42,11 +50,8 @@ static hg_status try_once(struct hgi_caller *caller, const struct hgi_command *c
                           int64_t limit_ns, redisReply **reply, bool *unknown)
 {
     struct hgi_load *load = caller->load;
-    if (!caller->raw) {
-        if (dial(caller, limit_ns) < 0)
-            return HG_ERR_CONNECTION;
-        caller->raw_timeout_ns = 0;
-    }
+    if (!caller->raw && dial(caller, limit_ns) < 0)
+        return HG_ERR_CONNECTION;
     if (caller->raw_timeout_ns != limit_ns) {
         redisSetTimeout(caller->raw, as_timeval(limit_ns));
         caller->raw_timeout_ns = limit_ns;

@@ -14,11 +14,12 @@
 #include "tools/common/timing.h"
 #include "tools/stress/herd.h"
 #include "tools/stress/load.h"
+#include "tools/stress/path.h"
 
 enum { STACK_SIZE = 256 * 1024 };
 
 #define TICK_NS (5 * NS_PER_MS)
-#define HEAD_START_NS (100 * NS_PER_MS) /* for all threads to be there */
+#define HEAD_START_NS (100 * NS_PER_MS) /* for all threads to be there, and connected */
 
 /* What the pool's counters said last. */
 struct sample {
@@ -33,7 +34,7 @@ struct conductor {
     unsigned char *values; /* one caller's room after the other's */
     uint32_t started;
     struct hgi_trial *trial;
-    struct hgi_private_server *server;
+    struct hgi_path path;
     const atomic_bool *interrupted;
     struct hgi_progress *progress;
     struct sample last;
@@ -110,7 +111,7 @@ static bool prepare_parts(struct conductor *c, const cJSON *policy, struct hgi_p
         bool well = mine && hgi_recipe_policy(&load->policy, mine, &recipe, problem);
         cJSON_Delete(mine);
         struct hg_pool_options options = HG_POOL_OPTIONS_INIT;
-        options.url = hgi_private_server_url(c->server);
+        options.url = c->path.url;
         if (!well)
             return false;
         if (hg_pool_open(&load->pool, &options, load->policy, &err) < 0)
@@ -156,6 +157,8 @@ static bool start_callers(struct conductor *c, struct hgi_problem *problem)
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     int error = c->callers ? 0 : ENOMEM;
     c->load.began_ns = monotonic_ns() + HEAD_START_NS;
+    if (c->load.settings->capacity_per_s) /* connecting takes its share of it */
+        c->load.began_ns += c->load.settings->threads * NS_PER_S / c->load.settings->capacity_per_s;
     c->load.end_ns = c->load.began_ns + c->load.settings->length_ns;
     for (uint32_t i = 0; i < c->load.settings->threads && error == 0; i++) {
         error = pthread_create(&c->callers[i].thread, &attributes, hgi_caller_main, &c->callers[i]);
@@ -173,26 +176,18 @@ static void take_down(struct conductor *c)
     c->attempts_at_down = atomic_load_explicit(&load->attempts, memory_order_relaxed);
     atomic_store_explicit(&load->phase, HGI_PHASE_DOWN, memory_order_relaxed);
     c->trial->down_ns = monotonic_ns() - load->began_ns;
-    if (load->settings->way == HGI_OUTAGE_STOP) {
-        hgi_private_server_pause(c->server);
-        return;
-    }
-    if (load->settings->way == HGI_OUTAGE_KILL)
-        hgi_private_server_kill(c->server);
-    else
-        hgi_private_server_stop(c->server);
+    hgi_path_down(&c->path, load->settings->way);
     /* [S1] release: counted when no server is left that could still acknowledge, and before there is
      * one that misses what was; pairs with [S1] in notice_losses(). */
-    atomic_fetch_add_explicit(&load->data_losses, 1, memory_order_release);
+    if (load->settings->way != HGI_OUTAGE_STOP)
+        atomic_fetch_add_explicit(&load->data_losses, 1, memory_order_release);
 }
 
 static bool bring_back(struct conductor *c, struct hgi_problem *problem)
 {
     struct hgi_load *load = &c->load;
     sample(c);
-    if (load->settings->way == HGI_OUTAGE_STOP)
-        hgi_private_server_resume(c->server);
-    else if (!hgi_private_server_restart(c->server, problem))
+    if (!hgi_path_up(&c->path, load->settings->way, problem))
         return false;
     c->trial->up_ns = monotonic_ns() - load->began_ns;
     sample(c);
@@ -236,6 +231,7 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
 {
     struct hgi_load *load = &c->load;
     const struct hgi_span outage = load->settings->outage;
+    hgi_path_begin(&c->path, &c->trial->series, load->began_ns);
     for (int64_t next_ns = load->began_ns; next_ns < load->end_ns; next_ns += TICK_NS) {
         sleep_until_ns(next_ns);
         int64_t at_ns = monotonic_ns() - load->began_ns;
@@ -316,6 +312,7 @@ static bool take_apart(struct conductor *c, struct hgi_problem *problem)
     struct hgi_load *load = &c->load;
     struct hg_error err = HG_ERROR_INIT;
     bool well = true;
+    hgi_path_close(&c->path, &c->trial->server_side);
     if (load->breaker)
         hg_breaker_unlisten(load->breaker, on_transition, c);
     if (load->pool && hg_pool_close(load->pool, -1, &err) < 0)
@@ -337,16 +334,16 @@ bool hgi_trial_run(struct hgi_trial *trial, const struct hgi_herd_settings *sett
                    struct hgi_problem *problem)
 {
     struct conductor c = { .trial = trial,
-                           .server = server,
                            .interrupted = interrupted,
                            .progress = progress,
                            .marks = PTHREAD_MUTEX_INITIALIZER };
     c.load.settings = settings;
     c.load.strategy = trial->strategy;
-    c.load.socket = hgi_private_server_socket(server);
+    c.load.socket = c.path.socket;
     trial->down_ns = -1;
     trial->up_ns = -1;
-    bool well = prepare_counting(&c, problem) && prepare_parts(&c, policy, problem) &&
+    bool well = hgi_path_open(&c.path, settings, server, problem) &&
+                prepare_counting(&c, problem) && prepare_parts(&c, policy, problem) &&
                 start_callers(&c, problem);
     well = well && conduct(&c, problem);
     join_callers(&c, !well || is_interrupted(&c));

@@ -16,8 +16,10 @@
 struct herd_options {
     struct hgi_herd_settings settings;
     const char *compare;
-    const char *fault;
+    const char *fault; /* NULL: not said */
     const char *policy;
+    const char *capacity;
+    const char *toxics;
     struct hgi_outputs outputs;
     bool help;
     enum hgi_strategy strategies[HGI_STRATEGIES];
@@ -38,10 +40,23 @@ static const char examples[] =
     "\nExamples:\n"
     "  herdgate-stress herd --report=herd.html\n"
     "  herdgate-stress herd -t 400 --compare naive,all --fault stop --outage 1s..4s\n"
+    "  herdgate-stress herd -t 400 -R 1600 --capacity 2000/s --report=metastable.html\n"
     "  herdgate-stress herd --policy herdgate.json --compare all --json=result.json -q\n"
     "\nExit: 0 pass, 1 an --assert does not hold, 2 usage or policy, 3 environment, 4 an\n"
     "invariant is broken, 130 interrupted (what was measured is still written). See\n"
     "herdgate-stress(1).\n";
+
+/* "2000/s", or "2000". */
+static bool parse_capacity(uint32_t *out, const char *text, struct hgi_problem *problem)
+{
+    char *end = NULL;
+    unsigned long n = strtoul(text, &end, 10);
+    bool number = end != text && *text != '-' && n >= 1 && n <= 1000000;
+    if (!number || (*end && strcmp(end, "/s") != 0))
+        return hgi_problem_set(problem, "--capacity: '%s' is no rate from 1/s to 1000000/s", text);
+    *out = (uint32_t)n;
+    return true;
+}
 
 static bool parse(struct herd_options *o, int count, char *const *arguments,
                   struct hgi_problem *problem)
@@ -67,7 +82,11 @@ static bool parse(struct herd_options *o, int count, char *const *arguments,
         { 0, "outage", HGI_OPTION_DURATION_SPAN, &s->outage, "A..B",
           "the server is down from A to B (1s..3s)", 1, 3600 * NS_PER_S },
         { 0, "fault", HGI_OPTION_TEXT, &o->fault, "WAY",
-          "kill (-9, the default), stop (SIGSTOP) or shutdown", 0, 0 },
+          "kill (-9), stop (SIGSTOP: it hangs) or shutdown (kill; with --capacity stop)", 0, 0 },
+        { 0, "capacity", HGI_OPTION_TEXT, &o->capacity, "N/s",
+          "connections and commands that the server serves (what it can)", 0, 0 },
+        { 0, "toxic", HGI_OPTION_TEXT, &o->toxics, "LIST",
+          "faults between callers and server: latency=50ms,jitter=20ms@1s..3s", 0, 0 },
         { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Policies", 0, 0 },
         { 0, "compare", HGI_OPTION_TEXT, &o->compare, "LIST",
           "of naive,backoff,jitter,budget,breaker,all", 0, 0 },
@@ -96,6 +115,12 @@ static bool parse(struct herd_options *o, int count, char *const *arguments,
         fputs(examples, stdout);
         return true;
     }
+    s->toxics.seed = s->seed;
+    if ((o->capacity && !parse_capacity(&s->capacity_per_s, o->capacity, problem)) ||
+        (o->toxics && !hgi_toxics_parse(&s->toxics, o->toxics, problem)))
+        return false;
+    if (!o->fault)
+        o->fault = s->capacity_per_s ? "stop" : "kill";
     for (int i = 0; i < 3; i++) {
         if (strcmp(o->fault, ways[i]) == 0) {
             s->way = (enum hgi_outage_way)i;
@@ -232,7 +257,6 @@ int hgi_herd_main(int count, char *const *arguments, const char *command)
                       .sizes = { 64, 64 },
                       .seed = random_next(&random) >> 32 },
         .compare = "naive,backoff,jitter,budget,breaker,all",
-        .fault = "kill",
     };
     cJSON *policy = NULL;
     struct hgi_recipe recipe = { 0 };

@@ -74,6 +74,9 @@ struct hgi_caller {
     struct hgi_histogram latency_down;
 };
 
+/* Connect a raw caller. Not counted: it is for before the trial. */
+hg_status hgi_caller_connect(struct hgi_caller *caller, int64_t limit_ns);
+
 /* One command, in the way of the strategy. *reply is the caller's and not NULL if the result is not
  * below 0. *unknown: an attempt of it may have run, or may run later, beside what the result says. */
 struct hgi_command {

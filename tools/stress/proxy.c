@@ -22,21 +22,27 @@
 #include "tools/stress/proxy_door.h"
 #include "tools/stress/proxy_link.h"
 
-enum { EVENTS = 64, ACCEPTS = 64 };
+enum {
+    EVENTS = 64,
+    ACCEPTS = 64,        /* at a time */
+    ACCEPTS_IN_LINE = 16 /* with a capacity: before these are served */
+};
 
 /* For so long nothing is accepted when descriptors have run out. */
 #define DOOR_PAUSE_NS (20 * NS_PER_MS)
 
-enum ask_kind { ASK_SET, ASK_STATS, ASK_DROP, ASK_STOP };
+enum ask_kind { ASK_SET, ASK_STATS, ASK_DROP, ASK_SHUT, ASK_METER, ASK_STOP };
 
 struct ask {
     enum ask_kind kind;
-    const struct hgi_toxics *toxics; /* SET; NULL: none */
-    int64_t since_ns;                /* SET: when it was asked */
-    bool reset;                      /* DROP */
-    struct hgi_proxy_stats *stats;   /* STATS */
-    bool done;                       /* guarded by the proxy's lock */
-    struct ask *next;                /* guarded by it while in the list */
+    const struct hgi_toxics *toxics;     /* SET; NULL: none */
+    int64_t since_ns;                    /* SET: when it was asked */
+    bool reset;                          /* DROP */
+    bool shut;                           /* SHUT */
+    const struct hgi_proxy_meter *meter; /* METER; NULL: none */
+    struct hgi_proxy_stats *stats;       /* STATS */
+    bool done;                           /* guarded by the proxy's lock */
+    struct ask *next;                    /* guarded by it while in the list */
 };
 
 struct hgi_proxy {
@@ -55,6 +61,8 @@ struct hgi_proxy {
     int64_t timer_ns;      /* what it is set to */
     int64_t edge_ns;       /* when a window next opens or closes */
     int64_t door_pause_ns; /* descriptors ran out, and the door stays shut until then; 0: no */
+    bool shut;             /* nobody is let in */
+    bool deaf;             /* who knocks has to wait: those let in before have not been served */
     bool stopping;
 };
 
@@ -62,6 +70,22 @@ static bool watch(struct hgi_proxy *proxy, int *fd)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = fd };
     return epoll_ctl(proxy->hub.epoll, EPOLL_CTL_ADD, *fd, &event) == 0;
+}
+
+/* With a capacity a round of connections is accepted when the round before has been served. The next
+ * ones wait in the kernel, whose line for them is as long as a real server's. */
+static void mind_the_backlog(struct hgi_proxy *proxy)
+{
+    bool deaf = proxy->hub.capacity.connections > 0;
+    if (deaf == proxy->deaf)
+        return;
+    int *const fds[] = { &proxy->door.local, &proxy->door.tcp };
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        struct epoll_event event = { .events = deaf ? 0 : EPOLLIN, .data.ptr = fds[i] };
+        if (*fds[i] >= 0)
+            epoll_ctl(proxy->hub.epoll, EPOLL_CTL_MOD, *fds[i], &event);
+    }
+    proxy->deaf = deaf;
 }
 
 static int64_t since_set(const struct hgi_proxy *proxy)
@@ -73,7 +97,7 @@ static int64_t since_set(const struct hgi_proxy *proxy)
 static void mind_the_door(struct hgi_proxy *proxy)
 {
     struct hgi_door *door = &proxy->door;
-    if (hgi_toxics_closed(&proxy->hub.toxics, since_set(proxy))) {
+    if (proxy->shut || hgi_toxics_closed(&proxy->hub.toxics, since_set(proxy))) {
         hgi_door_shut(door); /* which takes it out of epoll, too */
         proxy->door_pause_ns = 0;
         return;
@@ -81,6 +105,7 @@ static void mind_the_door(struct hgi_proxy *proxy)
     if (door->local >= 0 || monotonic_ns() < proxy->door_pause_ns)
         return;
     proxy->door_pause_ns = 0;
+    proxy->deaf = false;
     if (!hgi_door_open(door) || !watch(proxy, &door->local) ||
         (door->tcp >= 0 && !watch(proxy, &door->tcp))) {
         hgi_door_shut(door);
@@ -115,6 +140,13 @@ static void obey(struct hgi_proxy *proxy, const struct ask *ask)
     case ASK_DROP:
         hgi_links_drop(&proxy->hub, ask->reset);
         break;
+    case ASK_SHUT:
+        proxy->shut = ask->shut;
+        mind_the_door(proxy);
+        break;
+    case ASK_METER:
+        proxy->hub.meter = ask->meter ? *ask->meter : (struct hgi_proxy_meter) { 0 };
+        break;
     case ASK_STOP:
         proxy->stopping = true;
         break;
@@ -142,7 +174,8 @@ static void obey_all(struct hgi_proxy *proxy)
 
 static void accept_some(struct hgi_proxy *proxy, const int *listener)
 {
-    for (int i = 0; i < ACCEPTS && *listener >= 0; i++) {
+    int most = proxy->hub.capacity.unit_ns ? ACCEPTS_IN_LINE : ACCEPTS;
+    for (int i = 0; i < most && *listener >= 0; i++) {
         int fd = accept4(*listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0) {
             hgi_link_accept(&proxy->hub, fd);
@@ -164,6 +197,9 @@ static void set_timer(struct hgi_proxy *proxy)
         when_ns = proxy->edge_ns;
     if (proxy->door_pause_ns != 0 && proxy->door_pause_ns < when_ns)
         when_ns = proxy->door_pause_ns;
+    int64_t serve_ns = hgi_capacity_wake_ns(&proxy->hub.capacity);
+    if (serve_ns < when_ns)
+        when_ns = serve_ns;
     if (when_ns == proxy->timer_ns)
         return;
     proxy->timer_ns = when_ns;
@@ -190,6 +226,8 @@ static void keep_time(struct hgi_proxy *proxy)
             break;
         hgi_link_wake(link);
     }
+    hgi_links_serve(&proxy->hub);
+    mind_the_backlog(proxy);
 }
 
 static void *work(void *arg)
@@ -249,6 +287,7 @@ static void free_proxy(struct hgi_proxy *proxy)
 {
     hgi_door_free(&proxy->door);
     hgi_timers_free(&proxy->hub.timers);
+    hgi_capacity_free(&proxy->hub.capacity);
     int *const fds[] = { &proxy->bell, &proxy->timer, &proxy->hub.epoll };
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         if (*fds[i] >= 0)
@@ -298,10 +337,13 @@ bool hgi_proxy_start(struct hgi_proxy **out, const struct hgi_proxy_options *opt
                                   .timer_ns = HGI_TIMER_NEVER,
                                   .hub.epoll = -1,
                                   .door = { .keeper = -1, .local = -1, .tcp = -1 } };
+    if (options->capacity_per_s)
+        proxy->hub.capacity.unit_ns = NS_PER_S / options->capacity_per_s;
     pthread_mutex_init(&proxy->lock, NULL);
     pthread_cond_init(&proxy->done, NULL);
     if (!hgi_dial_resolve(&proxy->hub.dial, options->target, problem) ||
-        !hgi_door_make(&proxy->door, options->tcp, problem)) {
+        !hgi_door_make(&proxy->door, options->tcp,
+                       options->capacity_per_s ? HGI_PROXY_BACKLOG : SOMAXCONN, problem)) {
         free_proxy(proxy);
         return false;
     }
@@ -357,6 +399,18 @@ void hgi_proxy_set(struct hgi_proxy *proxy, const struct hgi_toxics *toxics)
 void hgi_proxy_drop(struct hgi_proxy *proxy, bool reset)
 {
     struct ask ask = { .kind = ASK_DROP, .reset = reset };
+    put_ask(proxy, &ask);
+}
+
+void hgi_proxy_shut(struct hgi_proxy *proxy, bool shut)
+{
+    struct ask ask = { .kind = ASK_SHUT, .shut = shut };
+    put_ask(proxy, &ask);
+}
+
+void hgi_proxy_measure(struct hgi_proxy *proxy, const struct hgi_proxy_meter *meter)
+{
+    struct ask ask = { .kind = ASK_METER, .meter = meter };
     put_ask(proxy, &ask);
 }
 

@@ -19,6 +19,11 @@
  * its side is gone: what it had sent still reaches the server, as it would through a kernel. A server
  * that cannot be reached shows as a connection that is closed at once.
  *
+ * With a capacity the proxy stands for a server that does so much a second: connections and requests wait
+ * in line, first come, first served, before they reach the real one. Its door is as a server's is: up to
+ * HGI_PROXY_BACKLOG connections wait to be accepted, and the kernel turns more away. A client that
+ * gave up stays in line with what it sent, and is served in vain, as a server does that cannot know.
+ *
  * `reset` is a TCP RST on the port. A unix socket knows none: there it shows as the end of the stream,
  * or ECONNRESET if the proxy had not read all that the client sent.
  *
@@ -34,7 +39,10 @@
 #include "tools/common/target.h"
 #include "tools/stress/toxic.h"
 
-enum { HGI_PROXY_CONNECTIONS = 4096 }; /* more are closed at once */
+enum {
+    HGI_PROXY_CONNECTIONS = 4096, /* more are closed at once */
+    HGI_PROXY_BACKLOG = 511       /* with a capacity; redis' own */
+};
 
 struct hgi_proxy;
 
@@ -42,6 +50,7 @@ struct hgi_proxy_options {
     const struct hgi_target *target; /* where it connects to; copied */
     bool tcp;                        /* also listen on a free port of 127.0.0.1 */
     const struct hgi_toxics *toxics; /* copied; NULL: none */
+    uint32_t capacity_per_s;         /* connections and requests; 0: no limit */
 };
 
 struct hgi_proxy_stats {
@@ -56,6 +65,21 @@ struct hgi_proxy_stats {
     /* By kind: the replies, or for kinds that strike connections the connections, that it had a part
      * in. Connections that a shut door refuses (`refuse` with toxicity 1) are not seen, nor counted. */
     uint64_t struck[HGI_TOXIC_KINDS];
+    /* Of connections and requests; the rest of this only with a capacity, or while it is metered. */
+    uint64_t came;
+    uint64_t served;
+    uint64_t in_vain; /* of the served: the client had gone, or went, without a reply */
+};
+
+/* The same over time: counts in buckets, each array with room for `count`. What is outside of them is not
+ * counted. */
+struct hgi_proxy_meter {
+    int64_t began_ns;
+    int64_t bucket_ns;
+    uint32_t count;
+    uint32_t *came;   /* when they came */
+    uint32_t *wasted; /* of these, in the same bucket: served in vain, or not at all */
+    uint32_t *served; /* when they were served */
 };
 
 /* Listen, and look the target up. False: *problem says, and *out is NULL. */
@@ -77,6 +101,13 @@ void hgi_proxy_set(struct hgi_proxy *proxy, const struct hgi_toxics *toxics);
 
 /* End all connections that are open, by a reset if asked. They have ended when this returns. */
 void hgi_proxy_drop(struct hgi_proxy *proxy, bool reset);
+
+/* Let nobody in, as a port where nothing listens, or let them in again. Who is inside stays. */
+void hgi_proxy_shut(struct hgi_proxy *proxy, bool shut);
+
+/* Count into these arrays from now on; NULL: no more, and they are the caller's again. The struct is
+ * copied. */
+void hgi_proxy_measure(struct hgi_proxy *proxy, const struct hgi_proxy_meter *meter);
 
 /* A picture of one instant. What a client has received is in it. */
 void hgi_proxy_stats(struct hgi_proxy *proxy, struct hgi_proxy_stats *out);

@@ -44,7 +44,7 @@ static int bound_to_port(uint16_t port)
 static bool open_tcp(struct hgi_door *door)
 {
     door->tcp = bound_to_port(door->port);
-    if (door->tcp >= 0 && listen(door->tcp, SOMAXCONN) == 0)
+    if (door->tcp >= 0 && listen(door->tcp, door->backlog) == 0)
         return true;
     close_one(&door->tcp);
     return false;
@@ -57,7 +57,7 @@ static bool open_local(struct hgi_door *door)
     door->local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (door->local >= 0 &&
         bind(door->local, (const struct sockaddr *)&address, sizeof address) == 0 &&
-        listen(door->local, SOMAXCONN) == 0 && rename(address.sun_path, door->socket) == 0)
+        listen(door->local, door->backlog) == 0 && rename(address.sun_path, door->socket) == 0)
         return true;
     int error = errno;
     close_one(&door->local);
@@ -98,9 +98,9 @@ static bool take_port(struct hgi_door *door)
     return true;
 }
 
-bool hgi_door_make(struct hgi_door *door, bool tcp, struct hgi_problem *problem)
+bool hgi_door_make(struct hgi_door *door, bool tcp, int backlog, struct hgi_problem *problem)
 {
-    *door = (struct hgi_door) { .keeper = -1, .local = -1, .tcp = -1 };
+    *door = (struct hgi_door) { .backlog = backlog, .keeper = -1, .local = -1, .tcp = -1 };
     const char *parent = getenv("TMPDIR");
     if (!parent || !*parent || strlen(parent) > 48) /* a socket's path has 107 bytes at most */
         parent = "/tmp";

@@ -12,13 +12,15 @@ struct hgi_door {
     char directory[80];
     char socket[96];
     uint16_t port; /* 0: no port */
+    int backlog;   /* connections that wait to be accepted, at most */
     int keeper;    /* bound to the port and never listening: the port stays ours; -1: none */
     int local;     /* listening on the socket; -1: shut */
     int tcp;       /* listening on the port; -1: shut, or none */
 };
 
-/* Make the directory, take the port, open. False: *problem says, and nothing is left. */
-bool hgi_door_make(struct hgi_door *door, bool tcp, struct hgi_problem *problem);
+/* Make the directory, take the port, open; `backlog` connections wait to be accepted, at most. False:
+ * *problem says, and nothing is left. */
+bool hgi_door_make(struct hgi_door *door, bool tcp, int backlog, struct hgi_problem *problem);
 
 /* Shut, and leave nothing behind. */
 void hgi_door_free(struct hgi_door *door);

@@ -47,6 +47,7 @@ static void end_link(struct hgi_link *link, bool reset)
     if (link->ended)
         return;
     link->ended = true;
+    hgi_service_end(link);
     if (reset) {
         struct linger at_once = { .l_onoff = 1 };
         setsockopt(link->client.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -109,9 +110,9 @@ static void dialled(struct hgi_link *link)
 static void client_left(struct hgi_link *link)
 {
     link->client_gone = true;
-    link->closing = true;
+    link->closing = !hgi_service_pending(link);
     hgi_queue_free(&link->down.queue);
-    if (!link->connected)
+    if (!link->connected && link->closing)
         end_link(link, false);
 }
 
@@ -127,7 +128,7 @@ static bool is_over(struct hgi_side *side, ssize_t got)
 static void read_client(struct hgi_link *link)
 {
     char bytes[PIECE];
-    size_t space = hgi_queue_space(&link->up.queue);
+    size_t space = hgi_service_space(link);
     if (!link->client.readable || link->client_gone || space == 0)
         return;
     size_t asked = space < sizeof bytes ? space : sizeof bytes;
@@ -139,13 +140,7 @@ static void read_client(struct hgi_link *link)
     }
     link->moved++;
     link->client.readable = (size_t)got == asked || link->client.ending;
-    for (size_t at = 0; at < (size_t)got;) {
-        enum hgi_resp_event event;
-        at += hgi_resp_scan(&link->up.resp, bytes + at, (size_t)got - at, &event);
-        link->hub->stats.requests += event == HGI_RESP_REPLY;
-    }
-    struct hgi_mark mark = { .what = HGI_MARK_PASS };
-    if (!link->server_deaf && !hgi_queue_add(&link->up.queue, bytes, (size_t)got, &mark))
+    if (!hgi_service_requests(link, bytes, (size_t)got))
         end_link(link, false);
 }
 
@@ -161,9 +156,13 @@ static void read_server(struct hgi_link *link)
     if (got > 0) {
         link->moved++;
         link->server.readable = (size_t)got == asked || link->server.ending;
-        well = hgi_link_replies(link, bytes, (size_t)got);
+        if (link->client_gone)
+            hgi_link_discard(link, bytes, (size_t)got);
+        else
+            well = hgi_link_replies(link, bytes, (size_t)got);
     } else if (is_over(&link->server, got)) {
-        well = hgi_link_finish(link, got == 0 ? HGI_MARK_CLOSE : HGI_MARK_RESET);
+        well =
+            !link->client_gone && hgi_link_finish(link, got == 0 ? HGI_MARK_CLOSE : HGI_MARK_RESET);
     }
     if (!well)
         end_link(link, false);
@@ -191,6 +190,8 @@ static void account(struct hgi_link *link, struct hgi_flow *flow, size_t sent, i
         flow->paced_ns = now_ns + (int64_t)sent * NS_PER_S / rate;
     uint64_t replies = hgi_queue_sent(&flow->queue, sent, now_ns);
     stats->replies += replies;
+    if (flow == &link->down)
+        hgi_service_delivered(link, replies);
     *(flow == &link->up ? &stats->bytes_to_server : &stats->bytes_to_client) += sent;
 }
 
@@ -249,7 +250,7 @@ static int64_t move(struct hgi_link *link)
 {
     int64_t up_ns = HGI_QUEUE_NEVER;
     int64_t down_ns = HGI_QUEUE_NEVER;
-    if (link->server.fd < 0 && monotonic_ns() >= link->redial_ns)
+    if (link->server.fd < 0 && link->service.admitted && monotonic_ns() >= link->redial_ns)
         dial(link);
     if (!link->ended)
         read_client(link);
@@ -259,9 +260,11 @@ static int64_t move(struct hgi_link *link)
         read_server(link);
     if (!link->ended && !link->client_gone)
         down_ns = write_side(link, &link->down, &link->client);
-    if (!link->ended && link->client_gone && hgi_queue_used(&link->up.queue) == 0)
+    bool needless = link->hub->capacity.unit_ns ? !hgi_service_pending(link)
+                                                : hgi_queue_used(&link->up.queue) == 0;
+    if (!link->ended && link->client_gone && needless)
         end_link(link, false);
-    if (link->server.fd < 0 && link->redial_ns < up_ns)
+    if (link->server.fd < 0 && link->service.admitted && link->redial_ns < up_ns)
         up_ns = link->redial_ns;
     return up_ns < down_ns ? up_ns : down_ns;
 }
@@ -311,7 +314,7 @@ void hgi_link_accept(struct hgi_hub *hub, int fd)
     hub->first = link;
     stats->open++;
     hgi_dial_no_delay(fd);
-    if (watch(&link->client))
+    if (hgi_service_begin(link) && watch(&link->client))
         pump(link);
     else
         end_link(link, false);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "tools/stress/proxy.h"
+#include "tools/stress/proxy_capacity.h"
 #include "tools/stress/proxy_dial.h"
 #include "tools/stress/proxy_queue.h"
 #include "tools/stress/proxy_resp.h"
@@ -24,6 +25,8 @@ struct hgi_hub {
     struct hgi_link *first; /* all that are open */
     struct hgi_link *ended; /* to be freed once no event can name them */
     struct hgi_proxy_stats stats;
+    struct hgi_capacity capacity;
+    struct hgi_proxy_meter meter; /* count 0: none */
 };
 
 /* One end of a link, as epoll knows it. */
@@ -40,6 +43,21 @@ struct hgi_flow {
     struct hgi_queue queue;
     struct hgi_resp resp;
     int64_t paced_ns; /* under a bandwidth: when the next bytes may go */
+};
+
+/* What a link has before the server, and with it. Kept only with a capacity or a meter. */
+struct hgi_service {
+    bool admitted;       /* the server has accepted it: so its requests may go there */
+    bool answered;       /* a reply has gone to the client */
+    int64_t came_ns;     /* when it was accepted by the proxy */
+    size_t in_line;      /* of it, the connection included */
+    uint64_t whole;      /* requests that have come whole */
+    uint64_t sent;       /* of these: released to the server */
+    uint64_t unanswered; /* of these */
+    int64_t *since_ns;   /* when those came that no reply has gone to the client for */
+    size_t since_size;
+    size_t since_head;
+    size_t since_tail;
 };
 
 struct hgi_link {
@@ -67,6 +85,8 @@ struct hgi_link {
     struct hgi_connection_fate whole; /* of the connection */
     uint32_t struck;                  /* kinds that strike connections: counted already */
 
+    struct hgi_service service;
+
     bool in_reply;
     uint64_t reply; /* the number of the current or next one */
     struct hgi_reply_fate fate;
@@ -85,10 +105,26 @@ void hgi_links_rejudge(struct hgi_hub *hub);
 void hgi_links_drop(struct hgi_hub *hub, bool reset);
 void hgi_links_bury(struct hgi_hub *hub);
 
+/* Serve what has its turn. */
+void hgi_links_serve(struct hgi_hub *hub);
+
+/* Within the link (proxy_service.c): it was accepted; bytes of a client came; a reply came from the
+ * server; so many replies have gone to the client; it ends. False: no memory. */
+bool hgi_service_begin(struct hgi_link *link);
+bool hgi_service_requests(struct hgi_link *link, const char *bytes, size_t length);
+void hgi_service_answered(struct hgi_link *link);
+void hgi_service_delivered(struct hgi_link *link, uint64_t replies);
+void hgi_service_end(struct hgi_link *link);
+
+/* Is there anything of it in line or with the server? May more bytes of the client be held? */
+bool hgi_service_pending(const struct hgi_link *link);
+size_t hgi_service_space(const struct hgi_link *link);
+
 /* Within the link (proxy_reply.c): bytes came from the server; its stream ended, and what the client
  * sees is CLOSE or RESET; the faults have changed. False: no memory. */
 bool hgi_link_replies(struct hgi_link *link, const char *bytes, size_t length);
 bool hgi_link_finish(struct hgi_link *link, enum hgi_mark_what what);
+void hgi_link_discard(struct hgi_link *link, const char *bytes, size_t length);
 void hgi_link_unstall(struct hgi_link *link);
 
 #endif

@@ -53,6 +53,7 @@ static bool end(struct hgi_link *link)
 {
     link->in_reply = false;
     link->reply++;
+    hgi_service_answered(link);
     if (link->fate.halved)
         return hgi_link_finish(link, HGI_MARK_CLOSE);
     if (!link->fate.garbled)
@@ -92,6 +93,18 @@ bool hgi_link_replies(struct hgi_link *link, const char *bytes, size_t length)
         length -= used;
     }
     return true;
+}
+
+void hgi_link_discard(struct hgi_link *link, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        enum hgi_resp_event event;
+        size_t used = hgi_resp_scan(&link->down.resp, bytes, length, &event);
+        if (event == HGI_RESP_REPLY)
+            hgi_service_answered(link);
+        bytes += used;
+        length -= used;
+    }
 }
 
 bool hgi_link_finish(struct hgi_link *link, enum hgi_mark_what what)

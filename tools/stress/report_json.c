@@ -51,6 +51,11 @@ static cJSON *settings_json(const struct hgi_herd_settings *s)
     cJSON_AddStringToObject(json, "fault", ways[s->way]);
     add_number(json, "think_ns", (double)s->think_ns);
     add_number(json, "rate_per_s", s->rate);
+    if (s->capacity_per_s)
+        add_number(json, "capacity_per_s", s->capacity_per_s);
+    else
+        cJSON_AddNullToObject(json, "capacity_per_s");
+    cJSON_AddItemToObject(json, "toxics", hgi_toxics_json(&s->toxics));
     add_number(json, "attempt_timeout_ns", (double)s->attempt_timeout_ns);
     add_number(json, "deadline_ns", (double)s->deadline_ns);
     add_number(json, "size_least", (double)s->sizes.low);
@@ -97,6 +102,19 @@ static void add_breaker(cJSON *json, const struct hgi_trial *trial)
     }
 }
 
+/* What a proxy before the server has seen; null without one. */
+static void add_server_side(cJSON *json, const struct hgi_trial *trial)
+{
+    if (!trial->server_side.known) {
+        cJSON_AddNullToObject(json, "at_server");
+        return;
+    }
+    cJSON *side = cJSON_AddObjectToObject(json, "at_server");
+    add_number(side, "came", (double)trial->server_side.came);
+    add_number(side, "served", (double)trial->server_side.served);
+    add_number(side, "served_in_vain", (double)trial->server_side.in_vain);
+}
+
 static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *naive)
 {
     cJSON *json = cJSON_CreateObject();
@@ -127,12 +145,18 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     hgi_report_add_latency(json, "latency_failed_while_down", &trial->latency_down);
     add_figures(json, trial, naive);
     add_breaker(json, trial);
+    add_server_side(json, trial);
     cJSON *series = cJSON_AddObjectToObject(json, "series");
     add_number(series, "bucket_ns", (double)HGI_BUCKET_NS);
     add_counts(series, "attempts", trial->series.attempts, trial->series.count);
     add_counts(series, "wasted", trial->series.wasted, trial->series.count);
     add_counts(series, "answered", trial->series.answered, trial->series.count);
     add_counts(series, "failed", trial->series.failed, trial->series.count);
+    if (trial->server_side.known) {
+        add_counts(series, "came", trial->series.came, trial->series.count);
+        add_counts(series, "in_vain", trial->series.in_vain, trial->series.count);
+        add_counts(series, "served", trial->series.served, trial->series.count);
+    }
     return json;
 }
 

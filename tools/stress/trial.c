@@ -75,7 +75,7 @@ bool hgi_strategies_parse(enum hgi_strategy *list, size_t *count, const char *te
 bool hgi_series_init(struct hgi_series *series, int64_t length_ns)
 {
     uint32_t count = (uint32_t)((length_ns + HGI_BUCKET_NS - 1) / HGI_BUCKET_NS);
-    uint32_t *counts = calloc(4 * (size_t)count, sizeof *counts);
+    uint32_t *counts = calloc(7 * (size_t)count, sizeof *counts);
     *series = (struct hgi_series) { 0 };
     if (!counts)
         return false;
@@ -83,7 +83,10 @@ bool hgi_series_init(struct hgi_series *series, int64_t length_ns)
                                     .attempts = counts,
                                     .wasted = counts + count,
                                     .answered = counts + 2 * (size_t)count,
-                                    .failed = counts + 3 * (size_t)count };
+                                    .failed = counts + 3 * (size_t)count,
+                                    .came = counts + 4 * (size_t)count,
+                                    .in_vain = counts + 5 * (size_t)count,
+                                    .served = counts + 6 * (size_t)count };
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "tools/common/histogram.h"
 #include "tools/common/options.h"
+#include "tools/stress/toxic.h"
 
 /* How the callers of a trial retry. */
 enum hgi_strategy {
@@ -46,6 +47,8 @@ struct hgi_herd_settings {
     int64_t deadline_ns;
     struct hgi_span sizes;
     uint64_t seed;
+    uint32_t capacity_per_s;  /* connections and commands that the server serves; 0: what it can */
+    struct hgi_toxics toxics; /* between the callers and the server */
 };
 
 /* How it is loaded, and so what its times are worth: "closed loop: not corrected". */
@@ -60,6 +63,18 @@ struct hgi_series {
     uint32_t *wasted;   /* of these: failed */
     uint32_t *answered; /* calls that ended well */
     uint32_t *failed;   /* calls that did not */
+    /* Seen at the server, if there is a proxy before it. */
+    uint32_t *came;    /* connections and commands */
+    uint32_t *in_vain; /* of these: nobody waited for the answer any more, or there was none */
+    uint32_t *served;
+};
+
+/* What a proxy before the server has seen. */
+struct hgi_server_side {
+    bool known; /* there was one */
+    uint64_t came;
+    uint64_t served;
+    uint64_t in_vain; /* of the served */
 };
 
 bool hgi_series_init(struct hgi_series *series, int64_t length_ns);
@@ -81,6 +96,7 @@ struct hgi_trial {
     int64_t down_ns;   /* the server went; -1: it did not */
     int64_t up_ns;     /* it answered again; -1: it did not */
     struct hgi_series series;
+    struct hgi_server_side server_side;
     uint64_t offered;
     uint64_t answered;
     uint64_t failed;
