@@ -275,12 +275,14 @@ hg_status hg_vcommand(hg_pool *pool, redisReply **reply, struct hg_error *err, c
     struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
     if (!snapshot)
         return HG_ERR_CLOSED;
+    int cancel = hgi_cancel_off();
     char *bytes = NULL;
     int length = redisvFormatCommand(&bytes, format, arguments);
     hg_status status = length < 0
                            ? not_formatted(length, err)
                            : run_formatted(pool, snapshot, NULL, reply, err, bytes, (size_t)length);
     hgi_call_leave(snapshot);
+    hgi_cancel_restore(cancel);
     return status;
 }
 
@@ -304,11 +306,13 @@ hg_status hg_command_argv(hg_pool *pool, const struct hg_call_options *options, 
     struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
     if (!snapshot)
         return HG_ERR_CLOSED;
+    int cancel = hgi_cancel_off();
     char *bytes = NULL;
     long long length = redisFormatCommandArgv(&bytes, argc, argv, lengths);
     hg_status status =
         length < 0 ? not_formatted(length, err)
                    : run_formatted(pool, snapshot, options, reply, err, bytes, (size_t)length);
     hgi_call_leave(snapshot);
+    hgi_cancel_restore(cancel);
     return status;
 }

@@ -19,6 +19,7 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "pool/cancel.h"
 
 enum { RECEIVE_SIZE = 16 * 1024 };
 
@@ -47,7 +48,9 @@ void hgi_conn_close(struct hgi_conn *conn)
 {
     if (!conn)
         return;
+    int cancel = hgi_cancel_off(); /* close() is a cancellation point */
     redisFree(conn->context);
+    hgi_cancel_restore(cancel);
     free(conn->out);
     free(conn);
 }

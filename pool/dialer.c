@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "breaker/breaker.h"
 #include "breaker/clock.h"
@@ -172,6 +173,18 @@ static int64_t receive_slice(const struct hgi_settings *settings)
     return slice_ns > HGI_NS_PER_MS ? slice_ns : HGI_NS_PER_MS;
 }
 
+/* Whom to log in as, if a callback says it. False: *fault and `text` say why the dial ends here. */
+static bool ask_credentials(hg_pool *pool, struct hgi_endpoint *endpoint, struct dial_terms *terms,
+                            struct hgi_fault *fault, char *text, size_t size)
+{
+    if (!pool->credentials || hgi_credentials_ask(pool, endpoint, &terms->epoch, text, size))
+        return true;
+    *fault = (struct hgi_fault) { .kind = HGI_FAULT_DIAL,
+                                  .in_setup = true,
+                                  .class_kind = HGI_CLASS_CONNECTION };
+    return false;
+}
+
 static void dial_once(hg_pool *pool)
 {
     struct hgi_slot *slot = own_empty_slot(pool);
@@ -195,8 +208,9 @@ static void dial_once(hg_pool *pool)
         pool->breaker && hgi_breaker_admit(pool->breaker, HGI_ADMIT_NO_PROBE, &terms.permit);
     hgi_count(&pool->counters.dials);
     int64_t began_ns = hgi_now_ns();
+    struct hgi_endpoint endpoint = *terms.endpoint;
     struct hgi_dial_request request = {
-        .endpoint = terms.endpoint,
+        .endpoint = &endpoint,
         .client_name = settings->client_name,
         .deadline_ns = hgi_deadline_after(began_ns, settings->pool.connect_timeout_ns),
         .slice_ns = receive_slice(settings),
@@ -205,7 +219,9 @@ static void dial_once(hg_pool *pool)
     struct hgi_conn *conn;
     struct hgi_fault fault;
     char text[160];
-    bool well = hgi_dial(&request, &conn, &fault, text, sizeof text);
+    bool well = ask_credentials(pool, &endpoint, &terms, &fault, text, sizeof text) &&
+                hgi_dial(&request, &conn, &fault, text, sizeof text);
+    explicit_bzero(&endpoint, sizeof endpoint);
     int64_t took_ns = hgi_now_ns() - began_ns;
 
     pthread_mutex_lock(&pool->mutex);

@@ -126,6 +126,10 @@ void hgi_lease_end(struct hg_lease *lease)
     struct hgi_slot *slot = lease->slot;
     slot->conn->used_ns = hgi_now_ns();
     atomic_store_explicit(&slot->holder, 0, memory_order_relaxed); /* relaxed: as above */
+    /* relaxed: the next holder gets it with the slot. Handles of this lease are stale now. */
+    atomic_store_explicit(&slot->lease_number,
+                          atomic_load_explicit(&slot->lease_number, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     hgi_give(lease->pool, slot);
 }
 

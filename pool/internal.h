@@ -26,6 +26,7 @@
 #include "policy/gate.h"
 #include "policy/run.h"
 #include "policy/settings.h"
+#include "pool/cancel.h"
 #include "pool/conn.h"
 
 enum { HGI_CACHE_LINE = 64, HGI_CALL_STRIPES = 16, HGI_CONNECTING_MAX = 64 };
@@ -70,6 +71,7 @@ struct hgi_slot {
     _Atomic int64_t leased_ns; /* since when; written by the holder */
     _Atomic int32_t holder;    /* its thread id; written by the holder, 0: not leased */
     int64_t warned_ns;         /* the lease of then was warned of; the keeper's */
+    _Atomic uint32_t lease_number; /* of the lease that is, or is next; written by the holder */
     struct hgi_slot_counters counters;
     struct hg_lease lease;
 };
@@ -125,6 +127,8 @@ struct hg_pool {
     void *log_arg;
     _Atomic uint32_t size;  /* slots in use are below it; written under the mutex */
     struct hgi_slot *slots; /* HGI_POOL_SIZE_MAX of them, memory only for those once reached */
+    hg_credentials_fn credentials; /* or NULL */
+    void *credentials_arg;
     struct hg_budget *budget;
     struct hgi_gate gate;
     _Atomic uint32_t closing; /* written once, by close */
@@ -138,6 +142,9 @@ struct hg_pool {
     struct hgi_waiter *spare;
     struct hgi_waiter *all;
     struct hgi_snapshot *snapshots;
+    uint32_t wanted_size; /* what `size` is while the pool is not suspended */
+    bool suspended;       /* `size` is 0: nothing is given out, nothing is dialled */
+    struct hg_credentials *last_credentials; /* what the callback gave; NULL: not asked yet */
     _Atomic uint32_t reached;   /* the largest size so far: slots from here on were never used */
     pthread_cond_t dial_wanted; /* dialers wait here */
     pthread_cond_t quiet_now;   /* close waits here for `quiet` */
@@ -155,7 +162,8 @@ struct hg_pool {
     bool abandoned; /* close gave up waiting: the keeper frees the pool */
 
     pthread_mutex_t changing; /* one reload at a time; guards the dialers; taken before `mutex` */
-    bool has_endpoint;        /* `endpoint` was given when it was opened, and stays */
+    void *slots_memory;
+    bool has_endpoint; /* `endpoint` was given when it was opened, and stays */
     struct hgi_endpoint endpoint;
     pthread_t keeper;
     pthread_t dialers[HGI_CONNECTING_MAX];
@@ -194,7 +202,7 @@ static inline const struct hgi_snapshot *hgi_snapshot_now(const hg_pool *pool)
 /* The current policy, retained: for the pool's own threads, which are no calls. */
 hg_policy *hgi_policy_hold(hg_pool *pool);
 
-/* Change the number of connections. With the mutex held. */
+/* Change the number of connections; while the pool is suspended, what it will be. Mutex held. */
 void hgi_resize(hg_pool *pool, uint32_t size);
 
 /* How many slots may be in use, and how many may have been. relaxed: a slot that is looked at once too
@@ -267,6 +275,13 @@ void hgi_keeper_watch(hg_pool *pool, const struct hgi_slot *slot);
 
 /* Make the keeper look around now. */
 void hgi_keeper_wake(hg_pool *pool);
+
+/* --- credentials.c --- */
+
+/* Put the user's own credentials of today into *endpoint. Others than last time: *epoch, that of the
+ * dial, and the pool's move on. False: none are to be had, and `text` says so. */
+bool hgi_credentials_ask(hg_pool *pool, struct hgi_endpoint *endpoint, uint32_t *epoch, char *text,
+                         size_t size);
 
 /* --- open.c --- */
 

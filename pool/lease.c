@@ -6,6 +6,8 @@
  */
 #include <herdgate/pool.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "breaker/breaker.h"
@@ -13,6 +15,7 @@
 #include "breaker/error.h"
 #include "pool/call.h"
 #include "pool/exchange.h"
+#include "pool/lease.h"
 
 /* --- the lease's own commands --- */
 
@@ -41,6 +44,14 @@ static hg_status misuse(struct hg_lease *lease, struct hg_error *err, const char
     return status;
 }
 
+/* A handle that is no lease, or not any more. */
+static hg_status no_lease(const hg_lease *handle, struct hg_error *err)
+{
+    return hgi_error_set(err, HG_ERR_VALIDATION, "%s",
+                         handle ? "the lease was given back before; take another one"
+                                : "lease is NULL");
+}
+
 /* hiredis formatted `bytes`, or failed to. True: go on with *command; else *status. */
 static bool usable(struct hg_lease *lease, const char *bytes, long long length,
                    struct hgi_command *command, hg_status *status, struct hg_error *err)
@@ -64,6 +75,7 @@ static hg_status lease_run(struct hg_lease *lease, redisReply **reply, struct hg
     hg_status status;
     redisReply *answer = NULL;
     struct hgi_conn *conn = lease->slot->conn;
+    int cancel = hgi_cancel_off();
     if (conn->owed > 0 || conn->out_length > 0) {
         status =
             misuse(lease, err, "replies to appended commands are outstanding; read them first");
@@ -83,6 +95,7 @@ static hg_status lease_run(struct hg_lease *lease, redisReply **reply, struct hg
     else
         freeReplyObject(answer);
     redisFreeCommand(bytes);
+    hgi_cancel_restore(cancel);
     return status;
 }
 
@@ -106,13 +119,16 @@ static hg_status lease_append(struct hg_lease *lease, struct hg_error *err, char
     return status;
 }
 
-hg_status hg_lease_vcommand(hg_lease *lease, redisReply **reply, struct hg_error *err,
+hg_status hg_lease_vcommand(hg_lease *handle, redisReply **reply, struct hg_error *err,
                             const char *format, va_list arguments)
 {
+    struct hg_lease *lease = hgi_lease_of(handle);
     if (reply)
         *reply = NULL;
-    if (!lease || !format)
-        return misuse(lease, err, lease ? "format is NULL" : "lease is NULL");
+    if (!lease)
+        return no_lease(handle, err);
+    if (!format)
+        return misuse(lease, err, "format is NULL");
     char *bytes = NULL;
     int length = redisvFormatCommand(&bytes, format, arguments);
     return lease_run(lease, reply, err, bytes, length);
@@ -128,22 +144,28 @@ hg_status hg_lease_command(hg_lease *lease, redisReply **reply, struct hg_error 
     return status;
 }
 
-hg_status hg_lease_command_argv(hg_lease *lease, redisReply **reply, struct hg_error *err, int argc,
-                                const char **argv, const size_t *lengths)
+hg_status hg_lease_command_argv(hg_lease *handle, redisReply **reply, struct hg_error *err,
+                                int argc, const char **argv, const size_t *lengths)
 {
+    struct hg_lease *lease = hgi_lease_of(handle);
     if (reply)
         *reply = NULL;
-    if (!lease || !argv || argc <= 0)
-        return misuse(lease, err, lease ? "the command is empty" : "lease is NULL");
+    if (!lease)
+        return no_lease(handle, err);
+    if (!argv || argc <= 0)
+        return misuse(lease, err, "the command is empty");
     char *bytes = NULL;
     long long length = redisFormatCommandArgv(&bytes, argc, argv, lengths);
     return lease_run(lease, reply, err, bytes, length);
 }
 
-hg_status hg_lease_append(hg_lease *lease, struct hg_error *err, const char *format, ...)
+hg_status hg_lease_append(hg_lease *handle, struct hg_error *err, const char *format, ...)
 {
-    if (!lease || !format)
-        return misuse(lease, err, lease ? "format is NULL" : "lease is NULL");
+    struct hg_lease *lease = hgi_lease_of(handle);
+    if (!lease)
+        return no_lease(handle, err);
+    if (!format)
+        return misuse(lease, err, "format is NULL");
     char *bytes = NULL;
     va_list arguments;
     va_start(arguments, format);
@@ -152,22 +174,26 @@ hg_status hg_lease_append(hg_lease *lease, struct hg_error *err, const char *for
     return lease_append(lease, err, bytes, length);
 }
 
-hg_status hg_lease_append_argv(hg_lease *lease, struct hg_error *err, int argc, const char **argv,
+hg_status hg_lease_append_argv(hg_lease *handle, struct hg_error *err, int argc, const char **argv,
                                const size_t *lengths)
 {
-    if (!lease || !argv || argc <= 0)
-        return misuse(lease, err, lease ? "the command is empty" : "lease is NULL");
+    struct hg_lease *lease = hgi_lease_of(handle);
+    if (!lease)
+        return no_lease(handle, err);
+    if (!argv || argc <= 0)
+        return misuse(lease, err, "the command is empty");
     char *bytes = NULL;
     long long length = redisFormatCommandArgv(&bytes, argc, argv, lengths);
     return lease_append(lease, err, bytes, length);
 }
 
-hg_status hg_lease_reply(hg_lease *lease, redisReply **reply, struct hg_error *err)
+hg_status hg_lease_reply(hg_lease *handle, redisReply **reply, struct hg_error *err)
 {
+    struct hg_lease *lease = hgi_lease_of(handle);
     if (reply)
         *reply = NULL;
     if (!lease)
-        return misuse(lease, err, "lease is NULL");
+        return no_lease(handle, err);
     struct hgi_conn *conn = lease->slot->conn;
     if (conn->broken)
         return misuse(lease, err,
@@ -177,9 +203,11 @@ hg_status hg_lease_reply(hg_lease *lease, redisReply **reply, struct hg_error *e
     bool full;
     int64_t end_ns = command_end(lease, 0, &full);
     redisReply *answer = NULL;
+    int cancel = hgi_cancel_off();
     hg_status status = hgi_flush(lease, end_ns, full, err);
     if (status == HG_OK)
         status = hgi_next_reply(lease, end_ns, full, &answer, err);
+    hgi_cancel_restore(cancel);
     if (status == HG_OK && err) {
         hgi_error_clear(err);
         err->outcome = HG_OUTCOME_EXECUTED;
@@ -193,8 +221,9 @@ hg_status hg_lease_reply(hg_lease *lease, redisReply **reply, struct hg_error *e
     return status;
 }
 
-redisContext *hg_lease_context(hg_lease *lease)
+redisContext *hg_lease_context(hg_lease *handle)
 {
+    struct hg_lease *lease = hgi_lease_of(handle);
     if (!lease)
         return NULL;
     lease->slot->conn->raw = true;
@@ -257,7 +286,7 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
                                .max_attempts = attempt->max_attempts,
                                .deadline_ns = lease->deadline_ns,
                                .error = attempt->error };
-    status = call->fn(lease, call->arg, &view);
+    status = call->fn(hgi_lease_handle(lease), call->arg, &view);
     if (status < 0) {
         attempt->status = status;
         attempt->retry_after_ns = view.retry_after_ns;
@@ -280,6 +309,7 @@ hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_
     struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
     if (!snapshot)
         return HG_ERR_CLOSED;
+    int cancel = hgi_cancel_off();
     struct hg_call_options given;
     const struct hgi_class *op_class = &snapshot->settings->classes[HGI_CLASS_WRITE_ONCE];
     hg_status status = hgi_call_options_read(&given, options, snapshot->settings, &op_class, err);
@@ -296,6 +326,7 @@ hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_
         status = hgi_run_loop(&call, function_attempt, &function, err);
     }
     hgi_call_leave(snapshot);
+    hgi_cancel_restore(cancel);
     return status;
 }
 
@@ -353,8 +384,11 @@ hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_options
         call.operation = "acquire";
         call.key = given.key;
         call.key_length = given.key ? strlen(given.key) : 0;
+        int cancel = pool->log ? hgi_cancel_off() : -1; /* only a user's hook could be cancelled */
         status = hgi_run_loop(&call, acquire_attempt, &acquire, err);
-        *out = acquire.lease;
+        if (pool->log)
+            hgi_cancel_restore(cancel);
+        *out = acquire.lease ? hgi_lease_handle(acquire.lease) : NULL;
     }
     if (status != HG_OK)
         hgi_call_leave(snapshot); /* else hg_release() does */
@@ -377,10 +411,30 @@ static void report(const struct hg_lease *lease, hg_status how_it_went, int64_t 
                           elapsed_ns);
 }
 
-void hg_release(hg_lease *lease, hg_status how_it_went)
+/* Given back twice, or a lease that is hg_call()'s to give back. Whoever does it would have handed
+ * another thread's connection on, and will do it again. */
+static void released_wrongly(const hg_lease *handle)
 {
-    if (!lease)
+    char text[128];
+    bool stale = hgi_handle_is_stale(handle);
+    snprintf(text, sizeof text, "thread %d released a lease %s", (int)hgi_thread_id(),
+             stale ? "that had ended before" : "that hg_call() ends by itself");
+    hgi_pool_log(hgi_slot_of_handle(handle)->lease.pool, HG_LOG_LEASE_MISUSE, 0, NULL, NULL, text);
+#ifndef NDEBUG
+    fprintf(stderr, "herdgate: %s\n", text);
+    abort();
+#endif
+}
+
+void hg_release(hg_lease *handle, hg_status how_it_went)
+{
+    if (!handle)
         return;
+    struct hg_lease *lease = hgi_lease_of(handle);
+    if (!lease || !lease->by_hand) {
+        released_wrongly(handle);
+        return;
+    }
     struct hgi_snapshot *snapshot = lease->snapshot;
     report(lease, how_it_went, hgi_now_ns() - lease->began_ns);
     hgi_lease_end(lease);

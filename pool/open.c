@@ -10,16 +10,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
 #include "pool/internal.h"
-
-/* Address space for the largest pool, so that it can grow while callers look at its slots; memory
- * comes with their first use. */
-#define SLOTS_SIZE (HGI_POOL_SIZE_MAX * sizeof(struct hgi_slot))
 
 void hgi_pool_log(const hg_pool *pool, hg_log_kind kind, int64_t delay_ns,
                   const struct hg_error *error, const struct hg_breaker_event *breaker,
@@ -33,7 +28,9 @@ void hgi_pool_log(const hg_pool *pool, hg_log_kind kind, int64_t delay_ns,
                                   .error = error,
                                   .breaker = breaker,
                                   .text = text };
+    int cancel = hgi_cancel_off();
     pool->log(pool->log_arg, &event);
+    hgi_cancel_restore(cancel);
 }
 
 static void on_breaker_event(void *arg, const struct hg_breaker_event *event)
@@ -81,8 +78,10 @@ void hgi_pool_free(hg_pool *pool)
         free(snapshot);
     }
     explicit_bzero(&pool->endpoint, sizeof pool->endpoint);
-    if (pool->slots)
-        munmap(pool->slots, SLOTS_SIZE);
+    if (pool->last_credentials)
+        explicit_bzero(pool->last_credentials, sizeof *pool->last_credentials);
+    free(pool->last_credentials);
+    free(pool->slots_memory);
     free(pool);
 }
 
@@ -112,13 +111,18 @@ static hg_pool *allocate(uint32_t size)
         free(pool);
         return NULL;
     }
-    void *slots =
-        mmap(NULL, SLOTS_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (slots == MAP_FAILED) {
+    /* Room for the largest pool, so that this one can grow while callers look at its slots. It is
+     * address space: memory comes with a slot's first use, because calloc() writes nothing into pages
+     * that are new. */
+    pool->slots_memory = calloc(1, HGI_POOL_SIZE_MAX * sizeof(struct hgi_slot) + HGI_CACHE_LINE);
+    if (!pool->slots_memory) {
         hgi_pool_free(pool);
         return NULL;
     }
-    pool->slots = slots;
+    uintptr_t past_line = (uintptr_t)pool->slots_memory % HGI_CACHE_LINE;
+    pool->slots =
+        (struct hgi_slot *)(void *)((char *)pool->slots_memory + HGI_CACHE_LINE - past_line);
+    pool->wanted_size = size;
     atomic_init(&pool->size, size);
     atomic_init(&pool->reached, size);
     return pool;
@@ -145,6 +149,8 @@ static hg_status make_parts(hg_pool *pool, const struct hg_pool_options *options
     hg_status status = HG_OK;
     pool->log = options->log;
     pool->log_arg = options->log_arg;
+    pool->credentials = options->credentials;
+    pool->credentials_arg = options->credentials_arg;
     pool->has_endpoint = options->url != NULL;
     if (options->url)
         status = hgi_endpoint_parse(&pool->endpoint, options->url, err);
@@ -238,6 +244,7 @@ hg_status hg_pool_close(hg_pool *pool, int64_t drain_timeout_ns, struct hg_error
         hg_policy_drop(policy);
     }
     int64_t deadline_ns = hgi_deadline_after(hgi_now_ns(), drain_timeout_ns);
+    int cancel = hgi_cancel_off();
     hgi_threads_stop(pool);
 
     pthread_t keeper = pool->keeper;
@@ -253,11 +260,12 @@ hg_status hg_pool_close(hg_pool *pool, int64_t drain_timeout_ns, struct hg_error
     pthread_mutex_unlock(&pool->mutex);
     if (status != HG_OK) {
         pthread_detach(keeper);
-        return status;
+    } else {
+        pthread_join(keeper, NULL);
+        hgi_pool_free(pool);
     }
-    pthread_join(keeper, NULL);
-    hgi_pool_free(pool);
-    return HG_OK;
+    hgi_cancel_restore(cancel);
+    return status;
 }
 
 hg_breaker *hg_pool_breaker(hg_pool *pool)

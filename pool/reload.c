@@ -138,14 +138,6 @@ void hgi_snapshots_collect(hg_pool *pool)
     } while (outdated); /* ends: each turn empties a snapshot */
 }
 
-void hgi_resize(hg_pool *pool, uint32_t size)
-{
-    /* relaxed, both: a slot's own state says what may be done with it; see hgi_size_now(). */
-    if (size > hgi_size_reached(pool))
-        atomic_store_explicit(&pool->reached, size, memory_order_relaxed);
-    atomic_store_explicit(&pool->size, size, memory_order_relaxed);
-}
-
 /* --- what a reload may change --- */
 
 struct breaker_field {
@@ -230,7 +222,6 @@ static hg_status reload(hg_pool *pool, hg_policy *policy, struct hg_error *err)
         /* relaxed: a connection that is borrowed once more is one of the old policy's calls. */
         if (retire)
             atomic_fetch_add_explicit(&pool->epoch, 1, memory_order_relaxed);
-        pthread_cond_broadcast(&pool->dial_wanted);
     } else {
         status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for another policy");
     }
@@ -259,25 +250,4 @@ hg_status hg_pool_reload(hg_pool *pool, hg_policy *policy, struct hg_error *err)
     }
     hgi_call_leave(snapshot);
     return status;
-}
-
-hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err)
-{
-    if (!pool)
-        return hgi_error_set(err, HG_ERR_VALIDATION, "hg_pool_resize: pool is NULL; give one");
-    if (max_size < 1 || max_size > HGI_POOL_SIZE_MAX)
-        return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "hg_pool_resize: max_size is %u; it must be from 1 to %d",
-                             (unsigned)max_size, HGI_POOL_SIZE_MAX);
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
-    if (!snapshot)
-        return HG_ERR_CLOSED;
-    pthread_mutex_lock(&pool->mutex);
-    hgi_resize(pool, max_size);
-    pthread_cond_broadcast(&pool->dial_wanted);
-    pthread_mutex_unlock(&pool->mutex);
-    hgi_keeper_wake(pool);
-    hgi_call_leave(snapshot);
-    hgi_error_clear(err);
-    return HG_OK;
 }

@@ -126,8 +126,9 @@ typedef enum hg_log_kind {
     HG_LOG_BREAKER = 3,     /* the breaker changed its state; see `breaker` */
     HG_LOG_DIAL_FAILED = 4, /* the pool could not make a connection; next try after delay_ns */
     HG_LOG_CONNECTION_LOST =
-        5,                   /* an idle connection was closed by the server, or a bad one by us */
-    HG_LOG_LEASE_WARNING = 6 /* a lease is held for long */
+        5,                    /* an idle connection was closed by the server, or a bad one by us */
+    HG_LOG_LEASE_WARNING = 6, /* a lease is held for long */
+    HG_LOG_LEASE_MISUSE = 7   /* a lease was given back that had ended */
 } hg_log_kind;
 
 /* Something worth a line in a log. All pointers are borrowed for the length of the call. */

@@ -14,7 +14,8 @@
  *
  * Callers wait for the pool and for replies, never for a connection to be made: threads of the pool
  * do that. No call outlives its deadline. A connection is with one thread at a time, and one that
- * may still owe a reply is never used again.
+ * may still owe a reply is never used again. A thread is not cancelled (pthread_cancel) inside a call
+ * or a lease's command, but after it.
  */
 #ifndef HERDGATE_POOL_H
 #define HERDGATE_POOL_H
@@ -38,6 +39,19 @@ HG_BEGIN_DECLS
 typedef struct hg_pool hg_pool;
 typedef struct hg_lease hg_lease; /* the right to one connection, for one thread at a time */
 
+/* Whom to log in as. Comes filled with what the policy says. */
+struct hg_credentials {
+    size_t size;
+    char username[128]; /* terminated; empty: the default user */
+    char password[512]; /* terminated; empty: no AUTH */
+};
+
+/* Asked before each connection is made, so that credentials can be rotated: change what differs and
+ * return HG_OK, or a failure (below 0), and the dial fails. When an answer is another one than the
+ * last, connections that logged in before retire as they come back. Called on a thread of the pool,
+ * several at a time, with no lock held; callers wait meanwhile, so let it be quick. */
+typedef hg_status (*hg_credentials_fn)(void *arg, struct hg_credentials *credentials);
+
 /* What the policy file does not say. `struct hg_pool_options o = HG_POOL_OPTIONS_INIT;` */
 struct hg_pool_options {
     size_t size;
@@ -45,6 +59,8 @@ struct hg_pool_options {
     hg_breaker *breaker; /* share this one; borrowed until the pool is closed; NULL: its own */
     hg_log_fn log;       /* told of retries, breaker transitions, lost connections; may be NULL */
     void *log_arg;       /* borrowed until the pool is closed */
+    hg_credentials_fn credentials; /* instead of the policy's user and password; may be NULL */
+    void *credentials_arg;         /* borrowed until the pool is closed */
 };
 
 /* How one call differs from what the policy says for it. Pointers are borrowed for the length of the
@@ -108,6 +124,17 @@ HG_API hg_status hg_pool_reload(hg_pool *pool, hg_policy *policy, struct hg_erro
  * Since      0.1 */
 HG_API hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err);
 
+/* Give out no connection until hg_pool_resume(): while the server is moved or replaced. Callers wait,
+ * as long as their deadlines let them. Leases that are out go on; connections close as they come
+ * back, idle ones at once, and none is made. After resuming, new ones are. Suspending twice is
+ * suspending once; closing a suspended pool is allowed.
+ *
+ * Threads    any. Does not block.
+ * Errors     HG_ERR_CLOSED.
+ * Since      0.1 */
+HG_API hg_status hg_pool_suspend(hg_pool *pool, struct hg_error *err);
+HG_API hg_status hg_pool_resume(hg_pool *pool, struct hg_error *err);
+
 /* Run one command: everything done. The format is that of redisCommand(): %s a C string, %b a
  * pointer and a size_t.
  *
@@ -157,7 +184,11 @@ HG_API hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_
 
 /* Give it back. how_it_went is what the breaker is told: HG_OK, or the failure. A connection that is
  * not clean (replies outstanding, a transaction open, another database selected, the raw context
- * used, an error) is closed and replaced. NULL does nothing. Since 0.1 */
+ * used, an error) is closed and replaced. NULL does nothing.
+ *
+ * A lease ends once. What is done with it afterwards is HG_ERR_VALIDATION; to release it again (or one
+ * of hg_call(), which ends by itself) tells the log hook and aborts, or, in a library built with NDEBUG,
+ * tells the log hook and does nothing. Since 0.1 */
 HG_API void hg_release(hg_lease *lease, hg_status how_it_went);
 
 /* One command on the lease: sent, and its reply read, before the lease's deadline. A reply that is

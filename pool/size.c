@@ -1,0 +1,74 @@
+/* How many connections there may be: live resize, suspend and resume.
+ *
+ * The size is one number that takers, givers and dialers look at. A slot at or above it is given to
+ * nobody; its connection closes as soon as it is nobody's. A suspended pool is one of size 0 that
+ * remembers its own.
+ */
+#include "breaker/error.h"
+#include "pool/internal.h"
+
+static void set_size(hg_pool *pool, uint32_t size)
+{
+    /* relaxed, both: a slot's own state says what may be done with it; see hgi_size_now(). */
+    if (size > hgi_size_reached(pool))
+        atomic_store_explicit(&pool->reached, size, memory_order_relaxed);
+    atomic_store_explicit(&pool->size, size, memory_order_relaxed);
+    pthread_cond_broadcast(&pool->dial_wanted);
+}
+
+void hgi_resize(hg_pool *pool, uint32_t size)
+{
+    pool->wanted_size = size;
+    if (!pool->suspended)
+        set_size(pool, size);
+}
+
+hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err)
+{
+    if (!pool)
+        return hgi_error_set(err, HG_ERR_VALIDATION, "hg_pool_resize: pool is NULL; give one");
+    if (max_size < 1 || max_size > HGI_POOL_SIZE_MAX)
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "hg_pool_resize: max_size is %u; it must be from 1 to %d",
+                             (unsigned)max_size, HGI_POOL_SIZE_MAX);
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
+    if (!snapshot)
+        return HG_ERR_CLOSED;
+    pthread_mutex_lock(&pool->mutex);
+    hgi_resize(pool, max_size);
+    pthread_mutex_unlock(&pool->mutex);
+    hgi_keeper_wake(pool); /* what is idle and too many goes now */
+    hgi_call_leave(snapshot);
+    hgi_error_clear(err);
+    return HG_OK;
+}
+
+static hg_status set_suspended(hg_pool *pool, const char *name, bool suspended,
+                               struct hg_error *err)
+{
+    if (!pool)
+        return hgi_error_set(err, HG_ERR_VALIDATION, "%s: pool is NULL; give one", name);
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
+    if (!snapshot)
+        return HG_ERR_CLOSED;
+    pthread_mutex_lock(&pool->mutex);
+    if (pool->suspended != suspended) {
+        pool->suspended = suspended;
+        set_size(pool, suspended ? 0 : pool->wanted_size);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    hgi_keeper_wake(pool);
+    hgi_call_leave(snapshot);
+    hgi_error_clear(err);
+    return HG_OK;
+}
+
+hg_status hg_pool_suspend(hg_pool *pool, struct hg_error *err)
+{
+    return set_suspended(pool, "hg_pool_suspend", true, err);
+}
+
+hg_status hg_pool_resume(hg_pool *pool, struct hg_error *err)
+{
+    return set_suspended(pool, "hg_pool_resume", false, err);
+}
