@@ -15,7 +15,9 @@
 #include "breaker/clock.h"
 #include "breaker/core.h"
 #include "breaker/error.h"
+#include "breaker/fork.h"
 #include "breaker/options.h"
+#include "breaker/shared.h"
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
@@ -47,16 +49,15 @@ static bool exchange(hg_breaker *breaker, uint64_t *seen, uint64_t next)
                                                    memory_order_acquire);
 }
 
-static void fill_event(hg_breaker *breaker, struct hg_breaker_event *event, uint64_t from,
-                       uint64_t to, int64_t now_ns)
+void hgi_breaker_fill_event(hg_breaker *breaker, struct hg_breaker_event *event, uint64_t word,
+                            int64_t now_ns)
 {
     *event = (struct hg_breaker_event) {
         .size = sizeof *event,
-        .from = (hg_breaker_state)hgi_word_state(from),
-        .to = (hg_breaker_state)hgi_word_state(to),
-        .generation = hgi_word_generation(to),
+        .to = hgi_public_state(word),
+        .generation = hgi_word_generation(word),
         .at_ns = now_ns,
-        .retry_after_ns = hgi_machine_retry_after(&breaker->machine, to, now_ns),
+        .retry_after_ns = hgi_machine_retry_after(&breaker->machine, word, now_ns),
     };
 }
 
@@ -66,23 +67,34 @@ static bool make_transition(hg_breaker *breaker, uint64_t *seen, uint64_t next, 
     struct hgi_events *events = &hgi_local_of(breaker)->events;
     struct hgi_event_node *node = hgi_events_begin(events);
     uint64_t from = *seen;
+    uint64_t order = hgi_events_order(hgi_events_seen(events), hgi_word_generation(from)) + 1;
     bool made = exchange(breaker, seen, next);
     if (made) {
+        hgi_events_made(events, order);
         /* relaxed: counts by themselves. */
         atomic_fetch_add_explicit(&breaker->transitions, 1, memory_order_relaxed);
         if (hgi_word_state(next) == HGI_OPEN)
             atomic_fetch_add_explicit(&breaker->opened, 1, memory_order_relaxed);
-        if (node)
-            fill_event(breaker, &node->event, from, next, now_ns);
+        if (node) {
+            node->order = order;
+            hgi_breaker_fill_event(breaker, &node->event, next, now_ns);
+            node->event.from = hgi_public_state(from);
+        }
     }
     hgi_events_end(events, node, made);
     return made;
 }
 
+/* This word or a later one, after all that this process is to know of how it came to be. */
+static uint64_t meet(hg_breaker *breaker, uint64_t word)
+{
+    return LIKELY(!hgi_shared_has_news(breaker, word)) ? word : hgi_shared_look(breaker);
+}
+
 /* One event, until it has taken effect. */
 static struct hgi_step apply(hg_breaker *breaker, enum hgi_event event, uint64_t permit)
 {
-    uint64_t word = load_word(breaker);
+    uint64_t word = meet(breaker, load_word(breaker));
     for (;;) {
         int64_t now_ns = hgi_breaker_now(breaker);
         struct hgi_step step =
@@ -140,10 +152,13 @@ static inline bool admit(hg_breaker *breaker, enum hgi_event event, hg_permit *p
 {
     uint64_t word = load_word(breaker);
     if (!LIKELY(hgi_word_state(word) == HGI_CLOSED))
-        return admit_slowly(breaker, event, word, permit);
+        return admit_slowly(breaker, event, meet(breaker, word), permit);
     permit->opaque = (word & HGI_GENERATION_MASK) | HGI_PERMIT_VALID;
-    if (!LIKELY(breaker->flags == 0))
+    if (!LIKELY(breaker->flags == 0)) {
         hgi_breaker_count(breaker, HGI_COUNT_ADMITTED);
+        if (!LIKELY(!hgi_shared_has_news(breaker, word)))
+            hgi_shared_look(breaker);
+    }
     return true;
 }
 
@@ -173,6 +188,12 @@ void hg_breaker_cancel(hg_breaker *breaker, hg_permit permit)
 
 enum { NOT_READ = -1 }; /* a time that the caller did not pass */
 
+/* NULL: none. Asked of the breaker and not of this process: a shared one's successor may be another. */
+static struct hgi_window *window_of(hg_breaker *breaker)
+{
+    return breaker->flags & HGI_HAS_WINDOW ? hgi_local_of(breaker)->window : NULL;
+}
+
 /* The window's time. Coarse: a few milliseconds are nothing to a bucket. */
 static int64_t window_now(hg_breaker *breaker, int64_t ended_ns)
 {
@@ -183,7 +204,7 @@ static int64_t window_now(hg_breaker *breaker, int64_t ended_ns)
 static void report_slowly(hg_breaker *breaker, hg_permit permit, hg_result result,
                           int64_t elapsed_ns, int64_t ended_ns)
 {
-    struct hgi_window *window = hgi_local_of(breaker)->window;
+    struct hgi_window *window = window_of(breaker);
     bool well = result == HG_RESULT_SUCCESS;
     bool slow = window && elapsed_ns >= window->slow_ns;
     uint64_t word = load_word(breaker);
@@ -224,7 +245,7 @@ static void report_counted(hg_breaker *breaker, hg_permit permit, int64_t elapse
                            int64_t ended_ns)
 {
     struct hgi_local *local = hgi_local_of(breaker);
-    struct hgi_window *window = local->window;
+    struct hgi_window *window = window_of(breaker);
     struct hgi_cell cell = hgi_cell_mine(local->own_cells);
     if (window) {
         if (elapsed_ns >= window->slow_ns) {
@@ -286,15 +307,37 @@ void hg_breaker_reset(hg_breaker *breaker)
 
 uint64_t hgi_breaker_peek(hg_breaker *breaker, int64_t *now_ns)
 {
-    uint64_t word = load_word(breaker);
+    uint64_t word = meet(breaker, load_word(breaker));
     *now_ns = hgi_breaker_now(breaker);
     return hgi_machine_step(&breaker->machine, word, HGI_ADMIT, 0, hgi_tick(*now_ns)).word;
 }
 
-static uint64_t own_seed(const void *address)
+uint64_t hgi_breaker_seed(const void *address)
 {
-    return (uint64_t)hgi_now_ns() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid() << 32 ^
-           (uint64_t)(uintptr_t)address;
+    uint64_t seed = (uint64_t)hgi_now_ns() * UINT64_C(0x9e3779b97f4a7c15) ^
+                    (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)address;
+    return seed ? seed : 1;
+}
+
+hg_status hgi_local_begin(struct hgi_local *local, uint64_t word,
+                          const struct hg_breaker_options *options, hgi_clock_fn clock, void *arg,
+                          struct hg_error *err)
+{
+    local->clock = clock;
+    local->clock_arg = arg;
+    local->options = *options;
+    hg_status status =
+        hgi_events_init(&local->events, hgi_word_generation(word), hgi_public_state(word), err);
+    if (status < 0 || hgi_fork_join(local))
+        return status;
+    hgi_events_destroy(&local->events);
+    return hgi_error_set(err, HG_ERR_NO_MEMORY, "no memory for a handler of fork()");
+}
+
+void hgi_local_end(struct hgi_local *local)
+{
+    hgi_fork_leave(local);
+    hgi_events_destroy(&local->events);
 }
 
 hg_status hgi_breaker_new_with_clock(hg_breaker **out, const struct hg_breaker_options *options,
@@ -313,9 +356,9 @@ hg_status hgi_breaker_new_with_clock(hg_breaker **out, const struct hg_breaker_o
         return hgi_error_set(err, HG_ERR_NO_MEMORY, "no memory for a breaker");
     memset(local, 0, head + cells + window);
     hg_breaker *breaker = (hg_breaker *)(local + 1);
-    hgi_options_decode(&breaker->machine, &read);
     if (read.seed == 0)
-        breaker->machine.seed = own_seed(local);
+        read.seed = hgi_breaker_seed(local);
+    hgi_options_decode(&breaker->machine, &read);
     breaker->permit_age_ns = hgi_options_permit_age(&breaker->machine);
     breaker->flags = read.count_calls ? HGI_COUNTS_CALLS : 0;
     if (window > 0) {
@@ -323,11 +366,9 @@ hg_status hgi_breaker_new_with_clock(hg_breaker **out, const struct hg_breaker_o
         local->window = (struct hgi_window *)((char *)local + head + cells);
         hgi_window_init(local->window, &read, HGI_OWN_CELLS);
     }
-    local->clock = clock;
-    local->clock_arg = arg;
     local->counters = (struct hgi_counters *)(breaker + 1);
     local->own_cells = HGI_OWN_CELLS;
-    status = hgi_events_init(&local->events, 0, HG_BREAKER_CLOSED, err);
+    status = hgi_local_begin(local, 0, &read, clock, arg, err);
     if (status < 0) {
         free(local);
         return status;
@@ -347,6 +388,10 @@ void hg_breaker_free(hg_breaker *breaker)
 {
     if (!breaker)
         return;
-    hgi_events_destroy(&hgi_local_of(breaker)->events);
-    free(hgi_local_of(breaker));
+    struct hgi_local *local = hgi_local_of(breaker);
+    hgi_local_end(local);
+    if (local->shared)
+        hgi_shared_unmap(local->shared);
+    else
+        free(local);
 }

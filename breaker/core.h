@@ -43,8 +43,12 @@ struct hgi_local {
     alignas(HGI_LINE) hgi_clock_fn clock; /* NULL: hgi_now_ns() */
     void *clock_arg;
     struct hgi_counters *counters; /* own_cells with one writer, then the striped ones */
-    struct hgi_window *window;     /* NULL: none */
+    struct hgi_window *window;     /* if the breaker's flags say that it has one */
     uint32_t own_cells;
+    struct hgi_shared *shared; /* NULL: private memory */
+    struct hgi_local *next;    /* among the process's breakers: fork.c */
+    struct hgi_local *previous;
+    struct hg_breaker_options options; /* as checked; of a shared one: as its opener gave them */
     struct hgi_events events;
 };
 
@@ -54,6 +58,40 @@ static inline struct hgi_local *hgi_local_of(hg_breaker *breaker)
 {
     return (struct hgi_local *)((char *)breaker - sizeof(struct hgi_local));
 }
+
+/* Look at the word of a shared breaker that this process has not met in this generation, or that is
+ * retired: listeners are told what others did, and a retired segment is left for its successor. Gives
+ * the word to go on with. */
+uint64_t hgi_shared_look(hg_breaker *breaker);
+
+/* Whether there is such a thing to look at. */
+static inline bool hgi_shared_has_news(hg_breaker *breaker, uint64_t word)
+{
+    if (!(breaker->flags & HGI_IS_SHARED))
+        return false;
+    struct hgi_events *events = &hgi_local_of(breaker)->events;
+    /* relaxed: a hint; hgi_shared_look() reads it as it must be read. */
+    uint64_t seen = atomic_load_explicit(&events->seen, memory_order_relaxed);
+    return ((seen ^ hgi_word_generation(word)) & HGI_GENERATION_MAX) != 0 ||
+           hgi_word_state(word) == HGI_RETIRED;
+}
+
+/* Fill what an event says of a word. */
+void hgi_breaker_fill_event(hg_breaker *breaker, struct hg_breaker_event *event, uint64_t word,
+                            int64_t now_ns);
+
+/* The state that users are shown: a retired breaker, on its way to the next segment, admits. */
+hg_breaker_state hgi_public_state(uint64_t word);
+
+/* The private half of a breaker whose memory is zero: clock, listeners, fork. What the word is now is
+ * told to no listener. */
+hg_status hgi_local_begin(struct hgi_local *local, uint64_t word,
+                          const struct hg_breaker_options *options, hgi_clock_fn clock, void *arg,
+                          struct hg_error *err);
+void hgi_local_end(struct hgi_local *local);
+
+/* A seed that no other breaker has; not 0. */
+uint64_t hgi_breaker_seed(const void *address);
 
 /* The breaker's time. Read after the word (an acquire load), so that no elapsed time is negative. */
 int64_t hgi_breaker_now(hg_breaker *breaker);

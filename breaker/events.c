@@ -1,16 +1,19 @@
 /* Delivery of transitions.
  *
- * Makers push nodes on a stack. One thread at a time delivers: it takes the stack, sorts it by
- * generation and calls the listeners. A hole in the generations means that a thread of ours is between
- * its exchange and its push (then `makers` is not 0, and that thread will deliver when it is through),
- * or, with `makers` 0, that the transition was not made here or had no memory: `missed` says how many.
+ * Makers push nodes on a stack. One thread at a time delivers: it takes the stack, sorts it by order
+ * and calls the listeners. A hole in the orders means that a thread of ours is between its exchange and
+ * its push (then `makers` is not 0, and that thread will deliver when it is through), or, with `makers`
+ * 0, that the transition was not made here or had no memory: `missed` says how many.
  *
  * Why `makers` 0 is proof: a maker counts itself before its exchange; the word's exchanges are
  * acquire and release, so whoever pushed a later generation, and we who took it, see that count, and
- * when we see it gone again we see the push before it.
+ * when we see it gone again we see the push before it. The same goes for a finder and `seen`.
  *
- * Bound: the order is that of 16 bits, so a listener that holds up 32,767 transitions (a minute and a
- * half at the shortest legal open period, hours by default) loses some.
+ * What one thread finds in the word may be what another one of ours has just made and not pushed yet:
+ * both then push the same order, and the found one is delivered only if no made one is there.
+ *
+ * Bound: 65,536 transitions that other processes made while this one did not look at the breaker (three
+ * minutes at the shortest legal open period, hours by default) are not among those missed.
  *
  * A listener may call anything: a transition made inside it is pushed and delivered after it returns.
  */
@@ -33,26 +36,29 @@ hg_status hgi_events_init(struct hgi_events *events, uint32_t generation, hg_bre
                           struct hg_error *err)
 {
     memset(events, 0, sizeof *events);
-    events->last_generation = generation;
+    events->last_order = generation;
     events->last_state = state;
+    /* relaxed: nobody else has the breaker yet. */
+    atomic_store_explicit(&events->seen, generation, memory_order_relaxed);
     if (pthread_mutex_init(&events->mutex, NULL) != 0)
         return hgi_error_set(err, HG_ERR_NO_MEMORY, "a mutex could not be made");
     return HG_OK;
 }
 
+static void free_nodes(struct hgi_event_node *node)
+{
+    while (node) {
+        struct hgi_event_node *next = node->next;
+        free(node);
+        node = next;
+    }
+}
+
 void hgi_events_destroy(struct hgi_events *events)
 {
+    free_nodes(events->pending);
     /* relaxed: nobody else uses the breaker any more. */
-    struct hgi_event_node *lists[] = {
-        events->pending, atomic_load_explicit(&events->pushed, memory_order_relaxed)
-    };
-    for (size_t i = 0; i < 2; i++) {
-        for (struct hgi_event_node *node = lists[i]; node;) {
-            struct hgi_event_node *next = node->next;
-            free(node);
-            node = next;
-        }
-    }
+    free_nodes(atomic_load_explicit(&events->pushed, memory_order_relaxed));
     pthread_mutex_destroy(&events->mutex);
 }
 
@@ -61,6 +67,32 @@ struct hgi_event_node *hgi_events_begin(struct hgi_events *events)
     /* relaxed: the exchange of the word that follows publishes it (see [B1] in breaker.c). */
     atomic_fetch_add_explicit(&events->makers, 1, memory_order_relaxed);
     return calloc(1, sizeof(struct hgi_event_node));
+}
+
+uint64_t hgi_events_seen(struct hgi_events *events)
+{
+    /* [E8] acquire: the word as it was when `seen` was read from it, or a later one, will be read next,
+     * and a finder of before has counted itself; pairs with [E8] in the two that follow. */
+    return atomic_load_explicit(&events->seen, memory_order_acquire);
+}
+
+void hgi_events_made(struct hgi_events *events, uint64_t order)
+{
+    /* relaxed: the exchange below decides. */
+    uint64_t seen = atomic_load_explicit(&events->seen, memory_order_relaxed);
+    /* [E8] release: what this thread knows of the word; pairs with [E8] in hgi_events_seen(). */
+    while (seen < order &&
+           !atomic_compare_exchange_weak_explicit(&events->seen, &seen, order, memory_order_release,
+                                                  memory_order_relaxed))
+        continue;
+}
+
+bool hgi_events_found(struct hgi_events *events, uint64_t *seen, uint64_t order)
+{
+    /* [E8] release: that this thread counts among `makers`, and what it knows of the word; acquire:
+     * what those before it did; pairs with [E8] in hgi_events_seen() and with itself. */
+    return atomic_compare_exchange_strong_explicit(&events->seen, seen, order, memory_order_acq_rel,
+                                                   memory_order_acquire);
 }
 
 static void push(struct hgi_events *events, struct hgi_event_node *node)
@@ -73,10 +105,12 @@ static void push(struct hgi_events *events, struct hgi_event_node *node)
         continue;
 }
 
-/* How far a generation is past the next that is due; from 32,768 on it is an old one. */
-static uint32_t distance(const struct hgi_events *events, const struct hgi_event_node *node)
+/* Whether a goes before b. */
+static bool is_before(const struct hgi_event_node *a, const struct hgi_event_node *b)
 {
-    return (node->event.generation - events->last_generation - 1) & HGI_GENERATION_MAX;
+    if (a->order != b->order)
+        return a->order < b->order;
+    return !a->event.elsewhere && b->event.elsewhere;
 }
 
 static void take(struct hgi_events *events)
@@ -87,7 +121,7 @@ static void take(struct hgi_events *events)
     while (node) {
         struct hgi_event_node *next = node->next;
         struct hgi_event_node **at = &events->pending;
-        while (*at && distance(events, *at) < distance(events, node))
+        while (*at && is_before(*at, node))
             at = &(*at)->next;
         node->next = *at;
         *at = node;
@@ -114,14 +148,16 @@ static void tell(struct hgi_events *events, const struct hg_breaker_event *event
 static void deliver_first(struct hgi_events *events)
 {
     struct hgi_event_node *node = events->pending;
+    struct hg_breaker_event *event = &node->event;
     events->pending = node->next;
-    if (distance(events, node) <= HGI_GENERATION_MAX / 2) {
-        node->event.missed = distance(events, node);
-        if (node->event.elsewhere)
-            node->event.from = events->last_state;
-        events->last_generation = node->event.generation;
-        events->last_state = node->event.to;
-        tell(events, &node->event);
+    if (node->order > events->last_order) {
+        uint64_t missed = node->anew ? 0 : node->order - events->last_order - 1;
+        event->missed = missed < UINT32_MAX ? (uint32_t)missed : UINT32_MAX;
+        if (event->elsewhere)
+            event->from = events->last_state;
+        events->last_order = node->order;
+        events->last_state = event->to;
+        tell(events, event);
     }
     free(node);
 }
@@ -130,9 +166,10 @@ static void deliver_all(struct hgi_events *events)
 {
     for (;;) {
         take(events);
-        if (!events->pending)
+        const struct hgi_event_node *first = events->pending;
+        if (!first)
             return;
-        if (distance(events, events->pending) != 0 || events->pending->event.elsewhere) {
+        if (first->order > events->last_order + 1 || first->event.elsewhere) {
             /* [E5] acquire: a maker that is gone has pushed; pairs with [E5] in hgi_events_end(). */
             if (atomic_load_explicit(&events->makers, memory_order_acquire) != 0)
                 return;
@@ -226,4 +263,30 @@ void hgi_events_unlisten(struct hgi_events *events, hg_breaker_listener_fn fn, v
         hgi_sleep_until(hgi_now_ns() + 50 * HGI_NS_PER_US);
     /* [E7] release: nobody is in it; pairs with [E7] in hgi_events_listen(). */
     atomic_store_explicit(&listener->state, PLACE_FREE, memory_order_release);
+}
+
+void hgi_events_forked(struct hgi_events *events)
+{
+    /* relaxed, all: a forked child has one thread. */
+    bool inside =
+        atomic_load_explicit(&events->deliverer, memory_order_relaxed) == (uintptr_t)&mark;
+    /* The parent delivers these. */
+    free_nodes(atomic_exchange_explicit(&events->pushed, NULL, memory_order_relaxed));
+    atomic_store_explicit(&events->makers, 0, memory_order_relaxed);
+    for (size_t i = 0; i < HGI_LISTENERS_MAX; i++) {
+        struct hgi_listener *listener = &events->listeners[i];
+        if (!inside)
+            atomic_store_explicit(&listener->busy, 0, memory_order_relaxed);
+        if (atomic_load_explicit(&listener->state, memory_order_relaxed) == PLACE_LEAVING)
+            atomic_store_explicit(&listener->state, PLACE_FREE, memory_order_relaxed);
+    }
+    pthread_mutex_init(&events->mutex, NULL);
+    if (inside) { /* a listener forked: it goes on, and so does this thread's delivery */
+        free_nodes(events->pending);
+        events->pending = NULL;
+        return;
+    }
+    events->pending = NULL; /* another thread may have been at it: not to be touched, nor freed */
+    atomic_store_explicit(&events->work, 0, memory_order_relaxed);
+    atomic_store_explicit(&events->deliverer, 0, memory_order_relaxed);
 }

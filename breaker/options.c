@@ -6,6 +6,7 @@
 #include "breaker/options.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "breaker/clock.h"
@@ -43,6 +44,7 @@ static const struct field fields[] = {
 };
 
 static const struct field window_fields[] = {
+    /* first: without it there is none */
     FIELD(window_length_ns, DURATION, WINDOW_MIN_NS, WINDOW_MAX_NS),
     FIELD(window_min_calls, COUNT, 1, 1000000),
     FIELD(window_failure_rate, REAL, 1e-6, 1),
@@ -132,10 +134,48 @@ hg_status hgi_options_read(struct hg_breaker_options *out, const struct hg_break
         memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
         out->size = sizeof *out;
     }
+    if (out->on_mismatch != HG_MISMATCH_ADOPT && out->on_mismatch != HG_MISMATCH_REFUSE)
+        return hgi_error_set(
+            err, HG_ERR_VALIDATION,
+            "on_mismatch is %d; it must be HG_MISMATCH_ADOPT or HG_MISMATCH_REFUSE",
+            (int)out->on_mismatch);
     hg_status status = check(fields, COUNT_OF(fields), out, err);
     if (status == HG_OK && out->window_length_ns != 0)
         status = check(window_fields, COUNT_OF(window_fields), out, err);
     return status < 0 ? status : check_together(out, err);
+}
+
+/* Append what differs among the fields of a table. */
+static void tell_difference(const struct field *table, size_t count,
+                            const struct hg_breaker_options *held,
+                            const struct hg_breaker_options *wanted, char *text, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        char one[128];
+        double a = value_of(&table[i], held);
+        double b = value_of(&table[i], wanted);
+        if (a == b)
+            continue;
+        snprintf(one, sizeof one, "%s%s is %.15g, not %.15g", text[0] ? "; " : "", table[i].name, a,
+                 b);
+        hgi_append_text(text, size, one);
+    }
+}
+
+bool hgi_options_differ(const struct hg_breaker_options *held,
+                        const struct hg_breaker_options *wanted, char *text, size_t size)
+{
+    text[0] = '\0';
+    tell_difference(fields, COUNT_OF(fields), held, wanted, text, size);
+    if (held->window_length_ns == 0 || wanted->window_length_ns == 0)
+        tell_difference(window_fields, 1, held, wanted, text, size);
+    else
+        tell_difference(window_fields, COUNT_OF(window_fields), held, wanted, text, size);
+    if (wanted->seed != 0 && held->seed != wanted->seed) {
+        hgi_append_text(text, size, text[0] ? "; " : "");
+        hgi_append_text(text, size, "seed is another");
+    }
+    return text[0] != '\0';
 }
 
 /* Rounded up: never shorter than was asked for. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "breaker/core.h"
+#include "breaker/segment.h"
 
 const char *hg_breaker_state_name(hg_breaker_state state)
 {
@@ -11,8 +12,7 @@ const char *hg_breaker_state_name(hg_breaker_state state)
     return (size_t)state < sizeof names / sizeof names[0] ? names[state] : "?";
 }
 
-/* A retired breaker, on its way to the segment that follows, admits. */
-static hg_breaker_state public_state(uint64_t word)
+hg_breaker_state hgi_public_state(uint64_t word)
 {
     enum hgi_state state = hgi_word_state(word);
     return state >= HGI_RETIRED ? HG_BREAKER_CLOSED : (hg_breaker_state)state;
@@ -21,7 +21,7 @@ static hg_breaker_state public_state(uint64_t word)
 hg_breaker_state hg_breaker_state_now(hg_breaker *breaker)
 {
     int64_t now_ns;
-    return public_state(hgi_breaker_peek(breaker, &now_ns));
+    return hgi_public_state(hgi_breaker_peek(breaker, &now_ns));
 }
 
 int64_t hg_breaker_retry_after(hg_breaker *breaker)
@@ -51,7 +51,7 @@ void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *s
     bool half_open = hgi_word_state(word) == HGI_HALF_OPEN;
     struct hg_breaker_snapshot now = {
         .size = snapshot->size,
-        .state = public_state(next),
+        .state = hgi_public_state(next),
         .generation = hgi_word_generation(word),
         .streak = hgi_word_streak(word),
         .failures_in_a_row = hgi_word_state(word) == HGI_CLOSED ? hgi_word_failures(word) : 0,
@@ -70,6 +70,16 @@ void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *s
         .opened = atomic_load_explicit(&breaker->opened, memory_order_relaxed),
     };
     memcpy(snapshot, &now, now.size < sizeof now ? now.size : sizeof now);
+}
+
+void hg_breaker_read_options(hg_breaker *breaker, struct hg_breaker_options *options)
+{
+    const struct hgi_local *local = hgi_local_of(breaker);
+    struct hg_breaker_options held = local->options;
+    if (local->shared)
+        hgi_segment_options((const struct hgi_segment *)breaker, &held);
+    held.size = options->size;
+    memcpy(options, &held, held.size < sizeof held ? held.size : sizeof held);
 }
 
 hg_status hg_breaker_listen(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg,

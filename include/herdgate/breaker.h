@@ -1,4 +1,5 @@
-/* A circuit breaker: lock-free, one 64-bit word of state, shared by all threads of a process.
+/* A circuit breaker: lock-free, one 64-bit word of state, shared by all threads of a process, or by all
+ * processes of a user on a host.
  *
  *     hg_breaker *breaker;
  *     hg_permit permit;
@@ -50,6 +51,12 @@ typedef struct hg_permit {
     uint64_t opaque;
 } hg_permit;
 
+/* What hg_breaker_open_shared() does when the breaker is there with other settings than it was given. */
+typedef enum hg_mismatch {
+    HG_MISMATCH_ADOPT = 0, /* go on with those that are there; err->message says which differ */
+    HG_MISMATCH_REFUSE = 1 /* fail with HG_ERR_VALIDATION */
+} hg_mismatch;
+
 /* Settings. Durations are nanoseconds. Start from HG_BREAKER_OPTIONS_INIT and change what you need.
  * hg_breaker_new() refuses what cannot work, with a message that names the field and its limits. */
 struct hg_breaker_options {
@@ -69,11 +76,12 @@ struct hg_breaker_options {
     int64_t window_slow_call_ns; /* a call that took this long or longer is slow; 0: none is */
     double window_slow_rate;     /* this share of slow calls opens it; above 0 to 1 */
     bool count_calls;            /* count also what costs nothing else: calls while closed */
+    hg_mismatch on_mismatch;     /* for hg_breaker_open_shared() alone */
 };
 
 #define HG_BREAKER_OPTIONS_DEFAULTS                                                             \
     sizeof(struct hg_breaker_options), 5, 3, 2, INT64_C(1000000000), 2.0, INT64_C(10000000000), \
-        0.2, INT64_C(5000000000), 0, 0, 20, 0.5, INT64_C(200000000), 1.0, false
+        0.2, INT64_C(5000000000), 0, 0, 20, 0.5, INT64_C(200000000), 1.0, false, HG_MISMATCH_ADOPT
 #ifdef __cplusplus
 #define HG_BREAKER_OPTIONS_INIT     \
     hg_breaker_options              \
@@ -119,8 +127,9 @@ struct hg_breaker_event {
     int64_t at_ns;          /* CLOCK_MONOTONIC */
     int64_t retry_after_ns; /* to == OPEN: the length of the open period */
     uint32_t missed; /* transitions just before this one that could not be told: made by other
-                               processes, or there was no memory for them; `from` is the last known */
-    bool elsewhere;  /* made by another process that shares the breaker; at_ns: seen here */
+                               processes, or there was no memory for them */
+    bool elsewhere; /* made by another process that shares the breaker, or by its being unlinked and
+                               made anew; at_ns: seen here; `from`: the last that was told */
 };
 
 /* Called once for each transition, in order, on the thread that made it or on another one that is in
@@ -135,6 +144,52 @@ typedef void (*hg_breaker_listener_fn)(void *arg, const struct hg_breaker_event 
  * Since      0.1 */
 HG_API hg_status hg_breaker_new(hg_breaker **out, const struct hg_breaker_options *options,
                                 struct hg_error *err);
+
+/* Open a breaker that all processes of this user on this host share: make it, or attach to the one that
+ * is there. It is the file herdgate.NAME in the shared-memory file system (/dev/shm), mode 0600, of one
+ * page; name "/orders" is herdgate.orders. It stays when its processes end, until it is unlinked or the
+ * host restarts.
+ *
+ * The first one's settings hold for all. Who comes with others adopts them and is told (status HG_OK,
+ * err->message not empty), or is refused; see options->on_mismatch. hg_breaker_read_options() gives those
+ * that hold.
+ *
+ * No lock lies in the memory: a process that is killed anywhere holds nobody up; a probe that it had is
+ * given back by the probe lease. Everything works on it as on any breaker, calls are always counted, for
+ * all processes together, and listeners hear also what other processes do, when this one next uses the
+ * breaker: `elsewhere` is set, and `missed` counts what could not be told.
+ *
+ * Once it is unlinked (hg_breaker_unlink_shared()), each process opens the name again by itself, at its
+ * next call, and makes it anew if need be, with the settings it gave here; what others made meanwhile is
+ * adopted. Works on across fork(). Who writes to the file, truncates or removes it by other means breaks
+ * it for all.
+ *
+ * Ownership  *out is the caller's, for hg_breaker_free(), which leaves the breaker to the others; name
+ *            and options are copied.
+ * Threads    any. Does not block but for the file system.
+ * Errors     HG_ERR_VALIDATION: the name, an option, or the file: another user's, another mode, not a
+ *            breaker, damaged, another version's, of another time namespace. HG_ERR_NO_MEMORY: no memory,
+ *            or the file system is full (err->sys_errno is ENOSPC). HG_ERR_TIMEOUT: others make and
+ *            remove it all the time. *out is NULL.
+ * Since      0.1 */
+HG_API hg_status hg_breaker_open_shared(hg_breaker **out, const char *name,
+                                        const struct hg_breaker_options *options,
+                                        struct hg_error *err);
+
+/* Attach to a shared breaker that is there, whatever its settings, and never make one: for who looks on
+ * or operates. After an unlink it waits for others to make it anew.
+ *
+ * Ownership  as above.
+ * Errors     HG_ERR_NOT_FOUND: there is none; the others as above; *out is NULL.
+ * Since      0.1 */
+HG_API hg_status hg_breaker_attach_shared(hg_breaker **out, const char *name, struct hg_error *err);
+
+/* Retire a shared breaker and remove its name. Processes that have it open go over to a new one.
+ *
+ * Threads    any. Waits at most 5 s for another one who removes it.
+ * Errors     HG_ERR_NOT_FOUND: there is none; the others as above.
+ * Since      0.1 */
+HG_API hg_status hg_breaker_unlink_shared(const char *name, struct hg_error *err);
 
 /* Free a breaker that nobody uses any more. NULL does nothing. Since 0.1 */
 HG_API void hg_breaker_free(hg_breaker *breaker);
@@ -173,6 +228,10 @@ HG_API int64_t hg_breaker_retry_after(hg_breaker *breaker);
 
 /* Fill *snapshot, as much of it as snapshot->size says. Any thread. Since 0.1 */
 HG_API void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *snapshot);
+
+/* Fill *options, as much of it as options->size says, with the settings that hold: defaults filled in, and
+ * for a shared breaker those of the segment. Any thread. Since 0.1 */
+HG_API void hg_breaker_read_options(hg_breaker *breaker, struct hg_breaker_options *options);
 
 /* Open it now, as if it had counted enough failures: for a failure that leaves no doubt. Does nothing
  * unless it is closed or half-open. Any thread. Since 0.1 */

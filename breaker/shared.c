@@ -1,0 +1,365 @@
+/* A breaker in POSIX shared memory: opened, looked at, left for its successor.
+ *
+ * place.c makes and finds the file, segment.c judges what is in it; here it is mapped behind the
+ * process's private pages. No lock lies in shared memory and none is waited for: a process killed at
+ * any instruction leaves a word that the machine can go on from.
+ *
+ * A retired segment is final. A process that meets one opens the name again and maps what it finds over
+ * the old pages, in one step of the kernel's: other threads see the one segment or the other, and an
+ * exchange that began on the old word fails on the new one, which begins at a generation of its own.
+ * Until that has worked, tried at most once in RETRY_NS, calls pass.
+ */
+#include "breaker/shared.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "breaker/clock.h"
+#include "breaker/core.h"
+#include "breaker/error.h"
+#include "breaker/options.h"
+
+#define RETRY_NS (250 * HGI_NS_PER_MS)
+#define PATIENCE_NS (5 * HGI_NS_PER_S) /* for one who removes a name: that takes microseconds */
+
+enum { TRIES = 1000 };
+
+static hg_status cannot_map(const struct hgi_place *place, int error, struct hg_error *err)
+{
+    hgi_error_set(err, HG_ERR_NO_MEMORY, "shared breaker %s (%s): cannot map it: %s", place->name,
+                  place->path, strerrordesc_np(error));
+    if (err)
+        err->sys_errno = error;
+    return HG_ERR_NO_MEMORY;
+}
+
+static uint64_t load_word(hg_breaker *breaker)
+{
+    /* [B1] acquire: what was before the state began; pairs with [B1] in exchange() of breaker.c, in
+     * whatever process. */
+    return atomic_load_explicit(&breaker->word, memory_order_acquire);
+}
+
+/* --- a file that holds a segment worth mapping --- */
+
+/* Judge the segment of an open file, as this process would see it. */
+static hg_status check_content(const struct hgi_place *place, int fd,
+                               struct hg_breaker_options *options, bool *retired,
+                               struct hg_error *err)
+{
+    struct hg_error inner = HG_ERROR_INIT;
+    void *mapped = mmap(NULL, HGI_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (mapped == MAP_FAILED)
+        return cannot_map(place, errno, err);
+    struct hgi_segment *segment = mapped;
+    hg_status status = hgi_segment_check(segment, hgi_time_namespace(), options, &inner);
+    *retired = status == HG_OK && hgi_word_state(load_word(&segment->breaker)) == HGI_RETIRED;
+    munmap(mapped, HGI_SEGMENT_SIZE);
+    if (status < 0)
+        return hgi_error_set(err, status, "shared breaker %s (%s) %s", place->name, place->path,
+                             inner.message);
+    return HG_OK;
+}
+
+static hg_status create(const struct hgi_place *place, const struct hg_breaker_options *options,
+                        int *fd, struct hg_error *err)
+{
+    struct hgi_segment content;
+    struct hg_breaker_options made = *options;
+    if (made.seed == 0)
+        made.seed = hgi_breaker_seed(place);
+    hgi_segment_fill(&content, &made, hgi_time_namespace());
+    return hgi_place_create(place, &content, fd, err);
+}
+
+/* The name's file, made if there is none; a retired one that was left behind is removed. `found`: the
+ * settings that are in it. */
+static hg_status obtain(const struct hgi_place *place, const struct hg_breaker_options *options,
+                        bool may_create, int64_t patience_ns, int *fd,
+                        struct hg_breaker_options *found, struct hg_error *err)
+{
+    /* Each turn but the last is one that another process took part in. */
+    for (int i = 0; i < TRIES; i++) {
+        bool retired = false;
+        hg_status status = hgi_place_attach(place, fd, err);
+        if (status == HG_ERR_NOT_FOUND && may_create) {
+            status = create(place, options, fd, err);
+            if (status == HG_OK && *fd < 0)
+                continue;
+        }
+        if (status < 0)
+            return status;
+        status = check_content(place, *fd, found, &retired, err);
+        if (status == HG_OK && retired)
+            status = hgi_place_unlink(place, *fd, patience_ns, err);
+        else if (status == HG_OK)
+            return status;
+        close(*fd);
+        *fd = -1;
+        if (status < 0)
+            return status;
+    }
+    return hgi_error_set(err, HG_ERR_TIMEOUT,
+                         "shared breaker %s (%s) was removed and made anew all the time",
+                         place->name, place->path);
+}
+
+/* --- the handle --- */
+
+static size_t whole_pages(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (size + page - 1) / page * page;
+}
+
+/* Where the segment lies. */
+static hg_breaker *breaker_of(struct hgi_shared *shared)
+{
+    return (hg_breaker *)((char *)shared + shared->private_size);
+}
+
+/* Map a file as the segment, over whatever is there. */
+static bool map_segment(struct hgi_shared *shared, int fd)
+{
+    return mmap(breaker_of(shared), shared->shared_size, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+}
+
+static struct hgi_shared *map_all(int fd)
+{
+    size_t private_size = whole_pages(sizeof(struct hgi_shared) + sizeof(struct hgi_local));
+    size_t shared_size = whole_pages(HGI_SEGMENT_SIZE);
+    void *pages = mmap(NULL, private_size + shared_size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return NULL;
+    struct hgi_shared *shared = pages;
+    shared->private_size = private_size;
+    shared->shared_size = shared_size;
+    if (map_segment(shared, fd))
+        return shared;
+    int error = errno;
+    hgi_shared_unmap(shared);
+    errno = error;
+    return NULL;
+}
+
+void hgi_shared_unmap(struct hgi_shared *shared)
+{
+    munmap(shared, shared->private_size + shared->shared_size);
+}
+
+static hg_status begin(struct hgi_shared *shared, const struct hgi_place *place,
+                       const struct hg_breaker_options *options, const struct hgi_shared_how *how,
+                       struct hg_error *err)
+{
+    hg_breaker *breaker = breaker_of(shared);
+    struct hgi_segment *segment = (struct hgi_segment *)breaker;
+    struct hgi_local *local = hgi_local_of(breaker);
+    shared->place = *place;
+    shared->may_create = !how->only_attach;
+    local->shared = shared;
+    local->counters = segment->counters;
+    local->window = (struct hgi_window *)segment->window; /* used if the segment's flags say so */
+    return hgi_local_begin(local, load_word(breaker), options, how->clock, how->clock_arg, err);
+}
+
+/* Tell who came with other settings than those that hold, or refuse. */
+static hg_status compare(const struct hgi_place *place, const struct hg_breaker_options *wanted,
+                         const struct hg_breaker_options *found, struct hg_error *err)
+{
+    char difference[256];
+    hgi_error_clear(err);
+    if (!hgi_options_differ(found, wanted, difference, sizeof difference))
+        return HG_OK;
+    if (wanted->on_mismatch == HG_MISMATCH_REFUSE)
+        return hgi_error_set(
+            err, HG_ERR_VALIDATION,
+            "shared breaker %s has other settings than this process came with: %s; "
+            "unlink it, so that they can change, or come with the same",
+            place->name, difference);
+    hgi_error_message(err, "shared breaker %s keeps the settings that it has: %s", place->name,
+                      difference);
+    return HG_OK;
+}
+
+hg_status hgi_shared_open(hg_breaker **out, const char *name,
+                          const struct hg_breaker_options *options,
+                          const struct hgi_shared_how *how, struct hg_error *err)
+{
+    struct hg_breaker_options wanted, found;
+    struct hgi_shared *shared = NULL;
+    struct hgi_place place;
+    int fd = -1;
+    *out = NULL;
+    hg_status status = hgi_options_read(&wanted, options, err);
+    if (status == HG_OK)
+        status = hgi_place_init(&place, how->directory, name, err);
+    if (status < 0)
+        return status;
+    status = obtain(&place, &wanted, !how->only_attach, PATIENCE_NS, &fd, &found, err);
+    if (status < 0)
+        return status;
+    if (how->only_attach)
+        wanted = found;
+    struct hg_error told = HG_ERROR_INIT;
+    status = compare(&place, &wanted, &found, &told);
+    if (status < 0) {
+        hgi_error_set(err, status, "%s", told.message);
+        goto out;
+    }
+    shared = map_all(fd);
+    status = shared ? begin(shared, &place, &wanted, how, err) : cannot_map(&place, errno, err);
+    if (status < 0)
+        goto out;
+    *out = breaker_of(shared);
+    shared = NULL;
+    hgi_error_clear(err);
+    hgi_error_message(err, "%s", told.message);
+out:
+    if (shared)
+        hgi_shared_unmap(shared);
+    close(fd);
+    return status;
+}
+
+/* --- what others did --- */
+
+/* Hand what was found in the word to the listeners, once. Gives the word. */
+static uint64_t find_transition(hg_breaker *breaker, bool anew)
+{
+    struct hgi_local *local = hgi_local_of(breaker);
+    struct hgi_events *events = &local->events;
+    struct hgi_event_node *node = hgi_events_begin(events);
+    uint64_t seen = hgi_events_seen(events);
+    bool found = false;
+    uint64_t word, order;
+    do {
+        word = load_word(breaker);
+        order =
+            hgi_events_order(seen + anew, hgi_word_generation(word)); /* anew: at least 1 more */
+        /* [R1] acquire: set before another segment was mapped; pairs with [R1] in reopen(). What that
+         * is told as is the reopening thread's affair. */
+        if (order == seen || hgi_word_state(word) == HGI_RETIRED ||
+            (!anew && atomic_load_explicit(&local->shared->reopening, memory_order_acquire) != 0))
+            break;
+        found = hgi_events_found(events, &seen, order);
+    } while (!found);
+    if (found && node) {
+        hgi_breaker_fill_event(breaker, &node->event, word, hgi_breaker_now(breaker));
+        node->event.elsewhere = true;
+        node->order = order;
+        node->anew = anew;
+    }
+    hgi_events_end(events, node, found);
+    return word;
+}
+
+/* Find the successor of a retired segment and map it; one thread does. */
+static void reopen(hg_breaker *breaker)
+{
+    struct hgi_local *local = hgi_local_of(breaker);
+    struct hgi_shared *shared = local->shared;
+    struct hg_breaker_options found;
+    uint32_t nobody = 0;
+    int fd = -1;
+    int64_t now_ns = hgi_now_ns();
+    /* relaxed: when to try again, no more. */
+    if (now_ns < atomic_load_explicit(&shared->next_try_ns, memory_order_relaxed))
+        return;
+    /* [R1] acquire: what the last one did; pairs with [R1] below. relaxed: another thread is at it. */
+    if (!atomic_compare_exchange_strong_explicit(&shared->reopening, &nobody, 1,
+                                                 memory_order_acquire, memory_order_relaxed))
+        return;
+    bool mapped = false;
+    if (hgi_word_state(load_word(breaker)) == HGI_RETIRED) {
+        if (obtain(&shared->place, &local->options, shared->may_create, 0, &fd, &found, NULL) ==
+            HG_OK) {
+            mapped = map_segment(shared, fd);
+            close(fd);
+        }
+        if (!mapped)
+            atomic_store_explicit(&shared->next_try_ns, now_ns + RETRY_NS, memory_order_relaxed);
+    }
+    if (mapped)
+        find_transition(breaker, true);
+    /* [R1] release: the segment is mapped and told of; pairs with [R1] above. */
+    atomic_store_explicit(&shared->reopening, 0, memory_order_release);
+}
+
+uint64_t hgi_shared_look(hg_breaker *breaker)
+{
+    if (hgi_word_state(load_word(breaker)) == HGI_RETIRED)
+        reopen(breaker);
+    uint64_t word = load_word(breaker);
+    return hgi_shared_has_news(breaker, word) && hgi_word_state(word) != HGI_RETIRED
+               ? find_transition(breaker, false)
+               : word;
+}
+
+/* --- the end of a name --- */
+
+static void retire(struct hgi_segment *segment)
+{
+    hg_breaker *breaker = &segment->breaker;
+    struct hgi_step step;
+    uint64_t word = load_word(breaker);
+    do
+        step = hgi_machine_step(&breaker->machine, word, HGI_RETIRE, 0, 0);
+    while (step.word != word &&
+           /* [B1] release, acquire: as exchange() of breaker.c, with which it pairs. */
+           !atomic_compare_exchange_weak_explicit(&breaker->word, &word, step.word,
+                                                  memory_order_acq_rel, memory_order_acquire));
+}
+
+hg_status hgi_shared_unlink(const char *directory, const char *name, struct hg_error *err)
+{
+    struct hgi_place place;
+    struct hg_breaker_options found;
+    bool retired = false;
+    int fd = -1;
+    hg_status status = hgi_place_init(&place, directory, name, err);
+    if (status == HG_OK)
+        status = hgi_place_attach(&place, &fd, err);
+    if (status < 0)
+        return status;
+    status = check_content(&place, fd, &found, &retired, err);
+    if (status == HG_OK) {
+        /* First retired, then removed: killed in between, it leaves a name that the next one cleans
+         * up, and not two segments that both live. */
+        void *mapped = mmap(NULL, HGI_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (mapped == MAP_FAILED) {
+            status = cannot_map(&place, errno, err);
+        } else {
+            retire(mapped);
+            munmap(mapped, HGI_SEGMENT_SIZE);
+            status = hgi_place_unlink(&place, fd, PATIENCE_NS, err);
+        }
+    }
+    close(fd);
+    if (status == HG_OK)
+        hgi_error_clear(err);
+    return status;
+}
+
+/* --- public --- */
+
+hg_status hg_breaker_open_shared(hg_breaker **out, const char *name,
+                                 const struct hg_breaker_options *options, struct hg_error *err)
+{
+    static const struct hgi_shared_how usual;
+    return hgi_shared_open(out, name, options, &usual, err);
+}
+
+hg_status hg_breaker_attach_shared(hg_breaker **out, const char *name, struct hg_error *err)
+{
+    static const struct hgi_shared_how existing = { .only_attach = true };
+    return hgi_shared_open(out, name, NULL, &existing, err);
+}
+
+hg_status hg_breaker_unlink_shared(const char *name, struct hg_error *err)
+{
+    return hgi_shared_unlink(NULL, name, err);
+}
