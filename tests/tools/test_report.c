@@ -69,12 +69,36 @@ static struct hgi_herd_results *made_results(void)
     all->has_breaker = true;
     all->transitions = 3;
     all->mark_count = 3;
-    all->mark[0] = (struct hgi_breaker_mark) { MS(1002), HG_BREAKER_OPEN };
-    all->mark[1] = (struct hgi_breaker_mark) { MS(3850), HG_BREAKER_HALF_OPEN };
-    all->mark[2] = (struct hgi_breaker_mark) { MS(3851), HG_BREAKER_CLOSED };
+    all->mark[0] = (struct hgi_breaker_mark) { MS(1002), MS(2848), HG_BREAKER_OPEN };
+    all->mark[1] = (struct hgi_breaker_mark) { MS(3850), 0, HG_BREAKER_HALF_OPEN };
+    all->mark[2] = (struct hgi_breaker_mark) { MS(3851), 0, HG_BREAKER_CLOSED };
     strcpy(r->server, "7.0.15");
     strcpy(r->began_at, "2026-01-02T03:04:05Z");
     r->command = "herdgate-stress herd --policy '<script>alert(\"x&y\")</script>'";
+    return r;
+}
+
+/* The same on a server that serves 2,500 a second, whose overload outlives the outage under naive
+ * retry: from its return on 2,450 come each second, all in vain. */
+static struct hgi_herd_results *overloaded_results(void)
+{
+    struct hgi_herd_results *r = made_results();
+    r->settings.capacity_per_s = 2500;
+    for (size_t i = 0; i < r->count; i++) {
+        struct hgi_trial *t = r->trial[i];
+        bool naive = t->strategy == HGI_STRATEGY_NAIVE;
+        t->server_seen = true;
+        t->capacity_per_s = 2500;
+        for (uint32_t b = 0; b < t->series.count; b++) {
+            bool down = b >= 100 && b < 300;
+            if (naive && b >= 300)
+                t->series.answered[b] = 0;
+            t->series.came[b] = naive && b >= 300 ? 24 + b % 2 : down ? 0 : 20;
+            t->series.served[b] = t->series.came[b];
+            t->series.in_vain[b] = naive && b >= 300 ? t->series.came[b] : 0;
+        }
+    }
+    r->trial[2]->series.came[450] = 70;
     return r;
 }
 
@@ -133,7 +157,7 @@ Test(figures, what_did_not_happen_is_not_invented)
 
 Test(figures, the_verdict_says_both_counts_and_how_many_times)
 {
-    char text[512];
+    char text[HGI_VERDICT_SIZE];
     struct hgi_herd_results *r = made_results();
     hgi_herd_verdict(text, sizeof text, r);
     cr_assert(strstr(text, "tried it 40 times"), "%s", text);
@@ -144,9 +168,74 @@ Test(figures, the_verdict_says_both_counts_and_how_many_times)
     free_results(r);
 }
 
+Test(figures, at_a_capacity_they_are_multiples_of_it_and_know_what_was_in_vain)
+{
+    struct hgi_herd_results *r = overloaded_results();
+    struct hgi_herd_figures naive = hgi_herd_figures(r->trial[0], NULL);
+    struct hgi_herd_figures all = hgi_herd_figures(r->trial[2], NULL);
+    cr_assert_float_eq(naive.over_capacity, 0.98, 0.001);
+    cr_assert_float_eq(naive.over_capacity_10ms, 1, 0.001);
+    cr_assert_float_eq(naive.in_vain_after, 1, 1e-9);
+    cr_assert_float_eq(naive.in_vain, 7350 / 9350.0, 1e-9);
+    cr_assert_eq(naive.goodput_at_end, 0);
+    cr_assert_eq(naive.back_ns, -1);
+    cr_assert_float_eq(all.over_capacity_after, 1, 0.001); /* 9 buckets of 20 and one of 70 */
+    cr_assert_float_eq(all.over_capacity_10ms, 2.8, 0.001);
+    cr_assert_eq(all.in_vain_after, 0);
+    cr_assert_float_eq(all.goodput_at_end, 1, 0.001);
+    r->trial[2]->server_seen = false;
+    cr_assert_eq(hgi_herd_figures(r->trial[2], NULL).over_capacity_after, -1);
+    free_results(r);
+}
+
+Test(figures, the_open_interval_in_force_at_the_servers_return_is_found)
+{
+    struct hgi_herd_results *r = made_results();
+    struct hgi_herd_figures all = hgi_herd_figures(r->trial[2], NULL);
+    cr_assert_eq(all.open_interval_ns, MS(2848)); /* from 1.002 s to 3.850 s; it returned at 3 s */
+    cr_assert_eq(all.open_left_ns, MS(850));
+    cr_assert_eq(all.back_after_open_ns, all.back_ns - MS(850));
+    r->trial[2]->up_ns = MS(3900); /* it was closed by then */
+    all = hgi_herd_figures(r->trial[2], NULL);
+    cr_assert_eq(all.open_interval_ns, -1);
+    cr_assert_eq(all.back_after_open_ns, all.back_ns);
+    cr_assert_eq(hgi_herd_figures(r->trial[0], NULL).open_left_ns, -1);
+    free_results(r);
+}
+
+Test(figures, goodput_that_does_not_last_is_not_back)
+{
+    struct hgi_herd_results *r = made_results();
+    for (uint32_t i = 340; i < 600; i++)
+        r->trial[0]->series.answered[i] = 10; /* 400 ms of it, and then half */
+    cr_assert_eq(hgi_herd_figures(r->trial[0], NULL).back_ns, -1);
+    free_results(r);
+}
+
+Test(figures, the_verdict_on_an_overload_says_who_outlived_the_outage)
+{
+    char text[HGI_VERDICT_SIZE];
+    struct hgi_herd_results *r = overloaded_results();
+    hgi_herd_verdict(text, sizeof text, r);
+    cr_assert(strstr(text, "Under naive retry the overload outlived the outage: 3.00 s later"),
+              "%s", text);
+    cr_assert(strstr(text, "goodput was 0 % of what it had been, and 100 %"), "%s", text);
+    cr_assert(strstr(text, "850 ms of which were left of the breaker's open interval (2.85 s)"),
+              "%s", text);
+    cr_assert(strstr(text, "at most 1.00 times its capacity"), "%s", text);
+    hgi_herd_headline(text, sizeof text, r);
+    cr_assert_str_eq(text, "Under naive retry the overload outlives the outage; under the full "
+                           "policy it does not.");
+    for (uint32_t i = 300; i < 600; i++)
+        r->trial[2]->series.answered[i] = 0;
+    hgi_herd_headline(text, sizeof text, r);
+    cr_assert_str_eq(text, "The overload outlives the outage, under the full policy too.");
+    free_results(r);
+}
+
 Test(figures, a_broken_invariant_is_named)
 {
-    char text[512];
+    char text[HGI_VERDICT_SIZE];
     struct hgi_herd_results *r = made_results();
     r->trial[2]->threads_well = 199;
     hgi_herd_broken(text, sizeof text, r);
@@ -197,7 +286,7 @@ Test(page, it_is_well_formed_and_has_no_script_and_fetches_nothing)
 
 Test(page, it_shows_each_policy_the_outage_the_breaker_and_the_verdict)
 {
-    char text[512];
+    char text[HGI_VERDICT_SIZE];
     struct hgi_herd_results *r = made_results();
     char *page = page_of(r);
     cr_assert(strstr(page, ">naive<") && strstr(page, ">jitter<") && strstr(page, ">all<"));
@@ -211,6 +300,25 @@ Test(page, it_shows_each_policy_the_outage_the_breaker_and_the_verdict)
     hgi_herd_verdict(text, sizeof text, r);
     cr_assert(strstr(page, text));
     cr_assert(strstr(page, "closed loop: not corrected"));
+    free(page);
+    free_results(r);
+}
+
+Test(page, at_a_capacity_it_shows_it_and_what_was_in_vain_and_how_each_ended)
+{
+    struct hgi_herd_results *r = overloaded_results();
+    char *page = page_of(r);
+    cr_assert_null(unbalanced(page));
+    cr_assert_null(strstr(page, "nan"));
+    size_t lines = 0;
+    for (const char *at = page; (at = strstr(at, "<line class=\"capacity\" x1=\"64\"")); at++)
+        lines++;
+    cr_assert_eq(lines, 3);
+    cr_assert(strstr(page, "its capacity, 2,500 per second"));
+    cr_assert(strstr(page, "2450 connections and commands per second, 2450 of them wasted"));
+    cr_assert(strstr(page, "not back: 0 % of the goodput at the end"));
+    cr_assert(strstr(page, "goodput back 890 ms after the server"));
+    cr_assert(strstr(page, "under the full policy it does not"));
     free(page);
     free_results(r);
 }

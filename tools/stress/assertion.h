@@ -18,7 +18,7 @@ struct hgi_figure {
     double value;
 };
 
-enum { HGI_FIGURES_MAX = 192, HGI_ASSERTIONS_MAX = 16 };
+enum { HGI_FIGURES_MAX = 320, HGI_ASSERTIONS_MAX = 16 };
 
 struct hgi_figures {
     size_t count;

@@ -23,6 +23,8 @@ void hgi_load_count(struct hgi_load *load, int series, int64_t at_ns, uint32_t n
 
 void hgi_load_attempt(struct hgi_load *load, int64_t at_ns, bool dial)
 {
+    if (at_ns >= load->end_ns) /* one of the last calls, which belong to no trial */
+        return;
     hgi_load_count(load, HGI_IN_ATTEMPTS, at_ns, 1);
     atomic_fetch_add_explicit(&load->attempts, 1, memory_order_relaxed);
     if (dial)
@@ -34,6 +36,8 @@ void hgi_load_attempt(struct hgi_load *load, int64_t at_ns, bool dial)
 
 void hgi_load_wasted(struct hgi_load *load, int64_t at_ns)
 {
+    if (at_ns >= load->end_ns)
+        return;
     hgi_load_count(load, HGI_IN_WASTED, at_ns, 1);
     atomic_fetch_add_explicit(&load->wasted, 1, memory_order_relaxed);
 }

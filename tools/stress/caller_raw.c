@@ -27,6 +27,7 @@ hg_status hgi_caller_connect(struct hgi_caller *caller, int64_t limit_ns)
 {
     caller->raw = redisConnectUnixWithTimeout(caller->load->socket, as_timeval(limit_ns));
     caller->raw_timeout_ns = 0;
+    caller->raw_dialled_ns = 0;
     if (caller->raw && !caller->raw->err)
         return HG_OK;
     if (caller->raw)
@@ -42,6 +43,8 @@ static hg_status dial(struct hgi_caller *caller, int64_t limit_ns)
     hg_status status = hgi_caller_connect(caller, limit_ns);
     if (status < 0)
         hgi_load_wasted(load, now_ns);
+    else
+        caller->raw_dialled_ns = now_ns;
     return status;
 }
 
@@ -65,9 +68,12 @@ static hg_status try_once(struct hgi_caller *caller, const struct hgi_command *c
         bool late = caller->raw->err == REDIS_ERR_IO && errno == EAGAIN;
         *unknown = true;
         hgi_load_wasted(load, now_ns);
+        if (caller->raw_dialled_ns)
+            hgi_load_wasted(load, caller->raw_dialled_ns);
         hang_up(caller);
         return late ? HG_ERR_TIMEOUT : HG_ERR_CONNECTION;
     }
+    caller->raw_dialled_ns = 0;
     if ((*reply)->type != REDIS_REPLY_ERROR)
         return HG_OK;
     hg_status status =

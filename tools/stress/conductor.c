@@ -58,7 +58,9 @@ static void on_transition(void *arg, const struct hg_breaker_event *event)
     t->transitions++;
     if (t->mark_count < HGI_MARKS_MAX)
         t->mark[t->mark_count++] =
-            (struct hgi_breaker_mark) { event->at_ns - c->load.began_ns, event->to };
+            (struct hgi_breaker_mark) { .at_ns = event->at_ns - c->load.began_ns,
+                                        .open_ns = event->retry_after_ns,
+                                        .state = event->to };
     pthread_mutex_unlock(&c->marks);
 }
 
@@ -312,7 +314,7 @@ static bool take_apart(struct conductor *c, struct hgi_problem *problem)
     struct hgi_load *load = &c->load;
     struct hg_error err = HG_ERROR_INIT;
     bool well = true;
-    hgi_path_close(&c->path, &c->trial->server_side);
+    hgi_path_close(&c->path);
     if (load->breaker)
         hg_breaker_unlisten(load->breaker, on_transition, c);
     if (load->pool && hg_pool_close(load->pool, -1, &err) < 0)
@@ -340,6 +342,8 @@ bool hgi_trial_run(struct hgi_trial *trial, const struct hgi_herd_settings *sett
     c.load.settings = settings;
     c.load.strategy = trial->strategy;
     c.load.socket = c.path.socket;
+    trial->server_seen = hgi_path_is_long(settings);
+    trial->capacity_per_s = settings->capacity_per_s;
     trial->down_ns = -1;
     trial->up_ns = -1;
     bool well = hgi_path_open(&c.path, settings, server, problem) &&

@@ -21,6 +21,7 @@ static void add_trial(struct hgi_figures *out, const char *prefix, const struct 
         { "peak_per_s", f.peak_per_s },
         { "peak_10ms_per_s", f.peak_10ms_per_s },
         { "goodput_per_s", f.goodput_per_s },
+        { "goodput_at_end", f.goodput_at_end },
         { "false_opens", (double)f.false_opens },
         { "threads_well", t->threads_well },
         { "mismatches", (double)t->mismatches },
@@ -29,8 +30,31 @@ static void add_trial(struct hgi_figures *out, const char *prefix, const struct 
         hgi_figures_add(out, prefix, numbers[i].name, HGI_FIGURE_NUMBER, true, numbers[i].value);
     hgi_figures_add(out, prefix, "ratio_to_naive", HGI_FIGURE_NUMBER, f.ratio_to_naive >= 0,
                     f.ratio_to_naive);
-    hgi_figures_add(out, prefix, "goodput_back", HGI_FIGURE_TIME, f.back_ns >= 0,
-                    (double)f.back_ns);
+    const struct {
+        const char *name;
+        double value;
+    } at_server[] = {
+        { "over_capacity", f.over_capacity },
+        { "over_capacity_10ms", f.over_capacity_10ms },
+        { "over_capacity_after", f.over_capacity_after },
+        { "in_vain", f.in_vain },
+        { "in_vain_after", f.in_vain_after },
+    };
+    for (size_t i = 0; i < sizeof at_server / sizeof at_server[0]; i++)
+        hgi_figures_add(out, prefix, at_server[i].name, HGI_FIGURE_NUMBER, at_server[i].value >= 0,
+                        at_server[i].value);
+    const struct {
+        const char *name;
+        int64_t ns;
+    } times[] = {
+        { "goodput_back", f.back_ns },
+        { "goodput_back_after_open", f.back_after_open_ns },
+        { "open_interval", f.open_interval_ns },
+        { "open_left", f.open_left_ns },
+    };
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        hgi_figures_add(out, prefix, times[i].name, HGI_FIGURE_TIME, times[i].ns >= 0,
+                        (double)times[i].ns);
     hgi_figures_add(out, prefix, "fails_after_p50", HGI_FIGURE_TIME, t->latency_down.total > 0,
                     (double)hgi_histogram_percentile(&t->latency_down, 50));
     hgi_figures_add_latency(out, prefix, &t->latency);

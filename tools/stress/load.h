@@ -57,7 +57,9 @@ struct hgi_caller {
     uint64_t random;
     redisContext *raw;      /* of the raw strategies; NULL: not connected */
     int64_t raw_timeout_ns; /* that the socket is set to */
-    unsigned char *value;   /* room for the largest */
+    int64_t
+        raw_dialled_ns;   /* when it was connected, if nothing has been answered over it; else 0 */
+    unsigned char *value; /* room for the largest */
     uint32_t losses_seen;
     struct hgi_ledger ledger[HGI_CALLER_KEYS];
     uint64_t offered;

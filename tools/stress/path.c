@@ -56,7 +56,6 @@ void hgi_path_begin(struct hgi_path *path, struct hgi_series *series, int64_t be
                                      .served = series->served };
     if (!path->proxy)
         return;
-    hgi_proxy_stats(path->proxy, &path->before);
     hgi_proxy_measure(path->proxy, &meter);
     if (path->toxics->count > 0)
         hgi_proxy_set(path->proxy, path->toxics);
@@ -89,17 +88,11 @@ bool hgi_path_up(struct hgi_path *path, enum hgi_outage_way way, struct hgi_prob
     return true;
 }
 
-void hgi_path_close(struct hgi_path *path, struct hgi_server_side *out)
+void hgi_path_close(struct hgi_path *path)
 {
-    struct hgi_proxy_stats stats;
     if (!path->proxy)
         return;
     hgi_proxy_drop(path->proxy, false); /* what is left in line was in vain */
-    hgi_proxy_stats(path->proxy, &stats);
-    *out = (struct hgi_server_side) { .known = true,
-                                      .came = stats.came - path->before.came,
-                                      .served = stats.served - path->before.served,
-                                      .in_vain = stats.in_vain - path->before.in_vain };
     hgi_proxy_measure(path->proxy, NULL);
     hgi_proxy_stop(path->proxy);
     path->proxy = NULL;

@@ -16,7 +16,6 @@ struct hgi_path {
     const struct hgi_toxics *toxics;   /* borrowed */
     char socket[108];                  /* that callers connect to */
     char url[400];
-    struct hgi_proxy_stats before; /* the trial began */
 };
 
 /* Does a trial with these settings go through a proxy? */
@@ -33,7 +32,7 @@ void hgi_path_begin(struct hgi_path *path, struct hgi_series *series, int64_t be
 void hgi_path_down(struct hgi_path *path, enum hgi_outage_way way);
 bool hgi_path_up(struct hgi_path *path, enum hgi_outage_way way, struct hgi_problem *problem);
 
-/* The series is complete; what was seen goes into *out. */
-void hgi_path_close(struct hgi_path *path, struct hgi_server_side *out);
+/* Afterwards the series is complete. */
+void hgi_path_close(struct hgi_path *path);
 
 #endif

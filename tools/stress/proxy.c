@@ -24,8 +24,8 @@
 
 enum {
     EVENTS = 64,
-    ACCEPTS = 64,        /* at a time */
-    ACCEPTS_IN_LINE = 16 /* with a capacity: before these are served */
+    ACCEPTS = 64,       /* at a time */
+    ACCEPTS_IN_LINE = 4 /* with a capacity: before these are served */
 };
 
 /* For so long nothing is accepted when descriptors have run out. */

@@ -19,6 +19,15 @@ static void add_time(cJSON *object, const char *name, int64_t ns)
         add_number(object, name, (double)ns);
 }
 
+/* -1 stands for "not known": null. */
+static void add_share(cJSON *object, const char *name, double value)
+{
+    if (value < 0)
+        cJSON_AddNullToObject(object, name);
+    else
+        add_number(object, name, value);
+}
+
 void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram)
 {
     cJSON *latency = cJSON_AddObjectToObject(object, name);
@@ -66,23 +75,28 @@ static cJSON *settings_json(const struct hgi_herd_settings *s)
     return json;
 }
 
-static void add_figures(cJSON *json, const struct hgi_trial *trial, const struct hgi_trial *naive)
+static void add_figures(cJSON *json, const struct hgi_herd_figures *f)
 {
-    struct hgi_herd_figures f = hgi_herd_figures(trial, naive);
     cJSON *figures = cJSON_AddObjectToObject(json, "figures");
-    add_number(figures, "amplification", f.amplification);
-    add_number(figures, "amplification_while_down", f.amplification_down);
-    if (f.ratio_to_naive < 0)
-        cJSON_AddNullToObject(figures, "ratio_to_naive_while_down");
-    else
-        add_number(figures, "ratio_to_naive_while_down", f.ratio_to_naive);
-    add_number(figures, "offered_per_s", f.offered_per_s);
-    add_number(figures, "goodput_per_s", f.goodput_per_s);
-    add_number(figures, "peak_attempts_per_s", f.peak_per_s);
-    add_number(figures, "peak_attempts_10ms_per_s", f.peak_10ms_per_s);
-    add_number(figures, "wasted", f.wasted);
-    add_number(figures, "false_opens", (double)f.false_opens);
-    add_time(figures, "goodput_back_ns", f.back_ns);
+    add_number(figures, "amplification", f->amplification);
+    add_number(figures, "amplification_while_down", f->amplification_down);
+    add_share(figures, "ratio_to_naive_while_down", f->ratio_to_naive);
+    add_number(figures, "offered_per_s", f->offered_per_s);
+    add_number(figures, "goodput_per_s", f->goodput_per_s);
+    add_number(figures, "goodput_at_end", f->goodput_at_end);
+    add_number(figures, "peak_attempts_per_s", f->peak_per_s);
+    add_number(figures, "peak_attempts_10ms_per_s", f->peak_10ms_per_s);
+    add_share(figures, "over_capacity", f->over_capacity);
+    add_share(figures, "over_capacity_10ms", f->over_capacity_10ms);
+    add_share(figures, "over_capacity_after", f->over_capacity_after);
+    add_share(figures, "in_vain", f->in_vain);
+    add_share(figures, "in_vain_after", f->in_vain_after);
+    add_number(figures, "wasted", f->wasted);
+    add_number(figures, "false_opens", (double)f->false_opens);
+    add_time(figures, "goodput_back_ns", f->back_ns);
+    add_time(figures, "goodput_back_after_open_ns", f->back_after_open_ns);
+    add_time(figures, "open_interval_ns", f->open_interval_ns);
+    add_time(figures, "open_left_ns", f->open_left_ns);
 }
 
 static void add_breaker(cJSON *json, const struct hgi_trial *trial)
@@ -97,22 +111,25 @@ static void add_breaker(cJSON *json, const struct hgi_trial *trial)
     for (uint32_t i = 0; i < trial->mark_count; i++) {
         cJSON *mark = cJSON_CreateObject();
         add_number(mark, "at_ns", (double)trial->mark[i].at_ns);
+        if (trial->mark[i].state == HG_BREAKER_OPEN)
+            add_number(mark, "open_ns", (double)trial->mark[i].open_ns);
         cJSON_AddStringToObject(mark, "state", hg_breaker_state_name(trial->mark[i].state));
         cJSON_AddItemToArray(states, mark);
     }
 }
 
 /* What a proxy before the server has seen; null without one. */
-static void add_server_side(cJSON *json, const struct hgi_trial *trial)
+static void add_server_side(cJSON *json, const struct hgi_trial *trial,
+                            const struct hgi_herd_figures *f)
 {
-    if (!trial->server_side.known) {
+    if (!trial->server_seen) {
         cJSON_AddNullToObject(json, "at_server");
         return;
     }
     cJSON *side = cJSON_AddObjectToObject(json, "at_server");
-    add_number(side, "came", (double)trial->server_side.came);
-    add_number(side, "served", (double)trial->server_side.served);
-    add_number(side, "served_in_vain", (double)trial->server_side.in_vain);
+    add_number(side, "came", f->came);
+    add_number(side, "served", f->served);
+    add_number(side, "in_vain", f->in_vain * f->came);
 }
 
 static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *naive)
@@ -143,16 +160,17 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     hgi_report_add_latency(json, "service", &trial->service);
     add_number(json, "not_begun", (double)trial->not_begun);
     hgi_report_add_latency(json, "latency_failed_while_down", &trial->latency_down);
-    add_figures(json, trial, naive);
+    struct hgi_herd_figures f = hgi_herd_figures(trial, naive);
+    add_figures(json, &f);
     add_breaker(json, trial);
-    add_server_side(json, trial);
+    add_server_side(json, trial, &f);
     cJSON *series = cJSON_AddObjectToObject(json, "series");
     add_number(series, "bucket_ns", (double)HGI_BUCKET_NS);
     add_counts(series, "attempts", trial->series.attempts, trial->series.count);
     add_counts(series, "wasted", trial->series.wasted, trial->series.count);
     add_counts(series, "answered", trial->series.answered, trial->series.count);
     add_counts(series, "failed", trial->series.failed, trial->series.count);
-    if (trial->server_side.known) {
+    if (trial->server_seen) {
         add_counts(series, "came", trial->series.came, trial->series.count);
         add_counts(series, "in_vain", trial->series.in_vain, trial->series.count);
         add_counts(series, "served", trial->series.served, trial->series.count);
@@ -162,7 +180,7 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
 
 cJSON *hgi_report_json(const void *arg)
 {
-    char text[512];
+    char text[HGI_VERDICT_SIZE];
     const struct hgi_herd_results *results = arg;
     const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
     cJSON *json =

@@ -1,7 +1,8 @@
 /* The pictures: attempts at the server over time, a panel per policy, all to one scale.
  *
- * A panel is drawn from back to front: the outage's shade, grid, bars (useful attempts below, wasted
- * ones on top of them), labels, and the breaker's strip underneath. Colours are classes, which the
+ * With a capacity the bars are what came to the server, and what of it was in vain; else they are what
+ * the callers tried. A panel is drawn from back to front: the outage's shade, grid, bars (useful ones
+ * below, wasted ones on top of them), capacity, goodput, labels, and the breaker's strip underneath. Colours are classes, which the
  * page's style sheet sets for light, dark and print; wasted is hatched too, so that neither colour
  * vision nor a colour printer is needed.
  */
@@ -26,7 +27,32 @@ enum {
 struct scale {
     int64_t length_ns;
     double top_per_s; /* at the upper edge */
+    double capacity_per_s;
 };
+
+/* What the bars of a trial are, in buckets. */
+struct bars {
+    const uint32_t *all;
+    const uint32_t *wasted;
+    const char *what;
+};
+
+static struct bars bars_of(const struct hgi_trial *trial)
+{
+    const struct hgi_series *s = &trial->series;
+    if (trial->capacity_per_s)
+        return (struct bars) { s->came, s->in_vain, "connections and commands" };
+    return (struct bars) { s->attempts, s->wasted, "attempts" };
+}
+
+/* Per second, of the bar that begins with bucket `first`. */
+static double height_of(const struct hgi_series *series, const uint32_t *counts, uint32_t first)
+{
+    double count = 0;
+    for (uint32_t b = first; b < first + BAR_BUCKETS && b < series->count; b++)
+        count += counts[b];
+    return count / (BAR_BUCKETS * (double)HGI_BUCKET_NS / (double)NS_PER_S);
+}
 
 static double x_of(const struct scale *scale, int64_t at_ns)
 {
@@ -38,13 +64,24 @@ static double y_of(const struct scale *scale, double per_s)
     return TOP + HEIGHT * (1 - per_s / scale->top_per_s);
 }
 
+static void stretch(struct scale *scale, double per_s)
+{
+    if (per_s * 1.04 > scale->top_per_s)
+        scale->top_per_s = per_s * 1.04;
+}
+
 static struct scale common_scale(const struct hgi_herd_results *results)
 {
-    struct scale scale = { .length_ns = results->settings.length_ns, .top_per_s = 10 };
+    struct scale scale = { .length_ns = results->settings.length_ns,
+                           .top_per_s = 10,
+                           .capacity_per_s = results->settings.capacity_per_s };
+    stretch(&scale, 1.1 * scale.capacity_per_s);
     for (size_t i = 0; i < results->count; i++) {
-        double peak = hgi_herd_figures(results->trial[i], NULL).peak_per_s;
-        if (peak * 1.04 > scale.top_per_s)
-            scale.top_per_s = peak * 1.04;
+        const struct hgi_series *series = &results->trial[i]->series;
+        for (uint32_t b = 0; b < series->count; b += BAR_BUCKETS) {
+            stretch(&scale, height_of(series, bars_of(results->trial[i]).all, b));
+            stretch(&scale, height_of(series, series->answered, b));
+        }
     }
     return scale;
 }
@@ -76,28 +113,26 @@ static void draw_grid(FILE *out, const struct scale *scale)
     }
 }
 
-static void draw_bars(FILE *out, const struct scale *scale, const struct hgi_series *series)
+static void draw_bars(FILE *out, const struct scale *scale, const struct hgi_trial *trial)
 {
-    const double seconds = BAR_BUCKETS * (double)HGI_BUCKET_NS / (double)NS_PER_S;
+    const struct hgi_series *series = &trial->series;
+    const struct bars bars = bars_of(trial);
     for (uint32_t i = 0; i < series->count; i += BAR_BUCKETS) {
-        double attempts = 0;
-        double wasted = 0;
-        for (uint32_t b = i; b < i + BAR_BUCKETS && b < series->count; b++) {
-            attempts += series->attempts[b];
-            wasted += series->wasted[b];
-        }
-        attempts /= seconds;
-        wasted = fmin(wasted / seconds, attempts); /* a failure can be later than its attempt */
-        if (attempts <= 0)
+        double all = height_of(series, bars.all, i);
+        /* A failure can be later than its attempt. */
+        double wasted = fmin(height_of(series, bars.wasted, i), all);
+        if (all <= 0)
             continue;
         double x = x_of(scale, i * HGI_BUCKET_NS);
         double width = x_of(scale, (i + BAR_BUCKETS) * HGI_BUCKET_NS) - x - 0.8;
-        double y = y_of(scale, attempts);
-        double middle = y_of(scale, attempts - wasted);
-        fprintf(out, "<g><title>%.1f s: %.0f attempts per second, %.0f of them wasted</title>",
-                (double)i * (double)HGI_BUCKET_NS / 1e9, attempts, wasted);
-        fprintf(out, "<rect class=\"good\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-                x, middle, width, TOP + HEIGHT - middle);
+        double y = y_of(scale, all);
+        double middle = y_of(scale, all - wasted);
+        fprintf(out, "<g><title>%.1f s: %.0f %s per second, %.0f of them wasted</title>",
+                (double)i * (double)HGI_BUCKET_NS / 1e9, all, bars.what, wasted);
+        if (all - wasted > 0)
+            fprintf(out,
+                    "<rect class=\"good\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+                    x, middle, width, TOP + HEIGHT - middle);
         if (wasted > 0)
             fprintf(out,
                     "<rect class=\"wasted\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>"
@@ -105,6 +140,25 @@ static void draw_bars(FILE *out, const struct scale *scale, const struct hgi_ser
                     "height=\"%.1f\"/>",
                     x, y, width, middle - y, x, y, width, middle - y);
         fputs("</g>\n", out);
+    }
+}
+
+/* The capacity as a dashed line, and above it how many calls were answered. */
+static void draw_lines(FILE *out, const struct scale *scale, const struct hgi_trial *trial)
+{
+    const struct hgi_series *series = &trial->series;
+    if (scale->capacity_per_s <= 0)
+        return;
+    double y = y_of(scale, scale->capacity_per_s);
+    fprintf(out, "<line class=\"capacity\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT,
+            RIGHT, y, y);
+    for (int halo = 1; halo >= 0; halo--) {
+        fprintf(out, "<path class=\"%s\" d=\"", halo ? "goodput under" : "goodput");
+        for (uint32_t i = 0; i < series->count; i += BAR_BUCKETS)
+            fprintf(out, "%c%.1f %.1fH%.1f", i ? 'L' : 'M', x_of(scale, i * HGI_BUCKET_NS),
+                    y_of(scale, height_of(series, series->answered, i)),
+                    x_of(scale, (i + BAR_BUCKETS) * HGI_BUCKET_NS));
+        fputs("\"/>\n", out);
     }
 }
 
@@ -155,28 +209,41 @@ static void draw_strip(FILE *out, const struct scale *scale, const struct hgi_tr
 
 /* What the outage cost, in words inside its shade; and when the goodput was back. */
 static void draw_labels(FILE *out, const struct scale *scale, const struct hgi_trial *trial,
-                        const struct hgi_trial *naive)
+                        const struct hgi_herd_figures *f)
 {
-    char count[32], time[32];
+    char count[32];
     if (trial->down_ns < 0)
         return;
-    struct hgi_herd_figures f = hgi_herd_figures(trial, naive);
     int64_t up_ns = trial->up_ns >= 0 ? trial->up_ns : trial->length_ns;
     double middle = (x_of(scale, trial->down_ns) + x_of(scale, up_ns)) / 2;
     fprintf(out,
             "<text class=\"big halo\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>"
             "<text class=\"small halo\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">attempts at a "
             "dead server</text>\n",
-            middle, TOP + 34, hgi_format_count(count, sizeof count, trial->attempts_down), middle,
-            TOP + 51);
-    if (f.back_ns >= 0) {
-        double x = x_of(scale, trial->up_ns + f.back_ns);
-        fprintf(out,
-                "<line class=\"back\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>"
-                "<text class=\"small halo\" x=\"%.1f\" y=\"%d\">goodput back after %s</text>\n",
-                x, x, TOP, TOP + HEIGHT, x + 5, TOP + 13,
-                hgi_format_latency(time, sizeof time, f.back_ns));
+            middle, TOP + 64, hgi_format_count(count, sizeof count, trial->attempts_down), middle,
+            TOP + 81);
+    if (f->back_ns >= 0) {
+        double x = x_of(scale, trial->up_ns + f->back_ns);
+        fprintf(out, "<line class=\"back\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>\n", x, x,
+                TOP, TOP + HEIGHT);
     }
+}
+
+/* How it ended, at the right of the panel's name. */
+static void draw_outcome(FILE *out, const struct hgi_trial *trial, const struct hgi_herd_figures *f)
+{
+    char time[32];
+    if (trial->up_ns < 0)
+        return;
+    fprintf(out, "<text class=\"outcome\" x=\"%d\" y=\"26\" text-anchor=\"end\">", RIGHT);
+    if (f->back_ns >= 0)
+        fprintf(out, "<tspan class=\"well\">&#x2713;</tspan> goodput back %s after the server",
+                hgi_format_latency(time, sizeof time, f->back_ns));
+    else
+        fprintf(out,
+                "<tspan class=\"ill\">&#x2717;</tspan> not back: %.0f %% of the goodput at the end",
+                100 * f->goodput_at_end);
+    fputs("</text>\n", out);
 }
 
 static void draw_seconds(FILE *out, const struct scale *scale, int y)
@@ -191,6 +258,7 @@ static void draw_seconds(FILE *out, const struct scale *scale, int y)
 static void draw_panel(FILE *out, const struct scale *scale, const struct hgi_trial *trial,
                        const struct hgi_trial *naive, bool last)
 {
+    struct hgi_herd_figures f = hgi_herd_figures(trial, naive);
     int below = trial->has_breaker ? STRIP + 8 : 0;
     int height = TOP + HEIGHT + below + (last ? 24 : 8);
     fprintf(out,
@@ -205,10 +273,12 @@ static void draw_panel(FILE *out, const struct scale *scale, const struct hgi_tr
             hgi_strategy_name(trial->strategy));
     hgi_html_text(out, hgi_strategy_text(trial->strategy));
     fputs("</tspan></text>\n", out);
+    draw_outcome(out, trial, &f);
     draw_outage(out, scale, trial, below);
     draw_grid(out, scale);
-    draw_bars(out, scale, &trial->series);
-    draw_labels(out, scale, trial, naive);
+    draw_bars(out, scale, trial);
+    draw_lines(out, scale, trial);
+    draw_labels(out, scale, trial, &f);
     draw_strip(out, scale, trial);
     if (last)
         draw_seconds(out, scale, height - 6);

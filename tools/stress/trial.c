@@ -11,6 +11,7 @@
 
 #define WARM_UP_NS (300 * NS_PER_MS) /* left out of the goodput before the outage */
 #define BACK_WINDOW_NS (300 * NS_PER_MS)
+#define BACK_SHARE 0.95
 
 static const struct {
     const char *name;
@@ -124,23 +125,47 @@ static int64_t back_after(const struct hgi_trial *trial, double before_per_s)
     const struct hgi_series *s = &trial->series;
     int64_t from_ns = (trial->up_ns + HGI_BUCKET_NS - 1) / HGI_BUCKET_NS * HGI_BUCKET_NS;
     for (; from_ns + BACK_WINDOW_NS <= trial->length_ns; from_ns += HGI_BUCKET_NS) {
-        if (rate(s->answered, s->count, from_ns, from_ns + BACK_WINDOW_NS) >= 0.95 * before_per_s)
+        if (rate(s->answered, s->count, from_ns, from_ns + BACK_WINDOW_NS) >=
+                BACK_SHARE * before_per_s &&
+            rate(s->answered, s->count, from_ns, trial->length_ns) >= BACK_SHARE * before_per_s)
             return from_ns - trial->up_ns;
     }
     return -1;
 }
 
-/* The most attempts in `width` buckets, as a rate. */
-static double peak(const struct hgi_series *series, uint32_t width)
+/* The most of `counts` in `width` buckets in a row, wherever they begin from from_ns on, as a rate. */
+static double peak(const uint32_t *counts, uint32_t count, uint32_t width, int64_t from_ns)
 {
-    double most = 0;
-    for (uint32_t i = 0; i + width <= series->count; i += width) {
-        double here =
-            rate(series->attempts, series->count, i * HGI_BUCKET_NS, (i + width) * HGI_BUCKET_NS);
+    uint64_t here = 0;
+    uint64_t most = 0;
+    uint32_t first = (uint32_t)((from_ns + HGI_BUCKET_NS - 1) / HGI_BUCKET_NS);
+    for (uint32_t i = first; i < count; i++) {
+        here += counts[i];
+        if (i >= first + width)
+            here -= counts[i - width];
         if (here > most)
             most = here;
     }
-    return most;
+    return (double)most / ((double)(width * HGI_BUCKET_NS) / (double)NS_PER_S);
+}
+
+/* The open period of the breaker in which the server returned, and how much of it was left. */
+static void find_open_interval(const struct hgi_trial *trial, struct hgi_herd_figures *f)
+{
+    f->open_interval_ns = f->open_left_ns = f->back_after_open_ns = -1;
+    for (uint32_t i = 0; i < trial->mark_count && trial->up_ns >= 0; i++) {
+        const struct hgi_breaker_mark *mark = &trial->mark[i];
+        int64_t end_ns = i + 1 < trial->mark_count ? mark[1].at_ns : trial->length_ns;
+        if (mark->state != HG_BREAKER_OPEN || mark->at_ns > trial->up_ns || end_ns <= trial->up_ns)
+            continue;
+        int64_t left_ns = mark->at_ns + mark->open_ns - trial->up_ns;
+        f->open_interval_ns = mark->open_ns;
+        f->open_left_ns = left_ns > 0 ? left_ns : 0;
+    }
+    if (f->back_ns >= 0 && f->open_left_ns >= 0)
+        f->back_after_open_ns = f->back_ns > f->open_left_ns ? f->back_ns - f->open_left_ns : 0;
+    else
+        f->back_after_open_ns = f->back_ns;
 }
 
 static uint64_t count_false_opens(const struct hgi_trial *trial)
@@ -160,27 +185,57 @@ static double per(uint64_t a, uint64_t b)
     return b ? (double)a / (double)b : 0;
 }
 
+static void add_server_side(const struct hgi_trial *trial, struct hgi_herd_figures *f)
+{
+    const struct hgi_series *s = &trial->series;
+    f->over_capacity = f->over_capacity_10ms = f->over_capacity_after = -1;
+    f->came = f->served = f->in_vain = f->in_vain_after = -1;
+    if (!trial->server_seen)
+        return;
+    uint64_t came = sum(s->came, s->count, 0, trial->length_ns);
+    f->came = (double)came;
+    f->served = (double)sum(s->served, s->count, 0, trial->length_ns);
+    f->in_vain = per(sum(s->in_vain, s->count, 0, trial->length_ns), came);
+    if (trial->up_ns >= 0)
+        f->in_vain_after = per(sum(s->in_vain, s->count, trial->up_ns, trial->length_ns),
+                               sum(s->came, s->count, trial->up_ns, trial->length_ns));
+    if (trial->capacity_per_s == 0)
+        return;
+    f->peak_per_s = peak(s->came, s->count, 10, 0);
+    f->peak_10ms_per_s = peak(s->came, s->count, 1, 0);
+    f->over_capacity = f->peak_per_s / trial->capacity_per_s;
+    f->over_capacity_10ms = f->peak_10ms_per_s / trial->capacity_per_s;
+    if (trial->up_ns >= 0)
+        f->over_capacity_after = peak(s->came, s->count, 10, trial->up_ns) / trial->capacity_per_s;
+}
+
 struct hgi_herd_figures hgi_herd_figures(const struct hgi_trial *trial,
                                          const struct hgi_trial *naive)
 {
     const struct hgi_series *s = &trial->series;
     int64_t before_ns = trial->down_ns >= 0 ? trial->down_ns : trial->length_ns;
     int64_t warm_ns = WARM_UP_NS < before_ns / 2 ? WARM_UP_NS : before_ns / 2;
+    int64_t end_ns = trial->length_ns / HGI_BUCKET_NS * HGI_BUCKET_NS;
     double answered = rate(s->answered, s->count, warm_ns, before_ns);
     double failed = rate(s->failed, s->count, warm_ns, before_ns);
-    return (struct hgi_herd_figures) {
+    double last = rate(s->answered, s->count, end_ns - NS_PER_S, end_ns);
+    struct hgi_herd_figures f = {
         .amplification = per(trial->attempts, trial->offered),
         .amplification_down = per(trial->attempts_down, trial->offered_down),
         .ratio_to_naive =
             naive && naive->attempts_down ? per(trial->attempts_down, naive->attempts_down) : -1,
         .offered_per_s = answered + failed,
         .goodput_per_s = answered,
-        .peak_per_s = peak(s, 10),
-        .peak_10ms_per_s = peak(s, 1),
+        .goodput_at_end = answered > 0 ? last / answered : 0,
+        .peak_per_s = peak(s->attempts, s->count, 10, 0),
+        .peak_10ms_per_s = peak(s->attempts, s->count, 1, 0),
         .wasted = per(trial->wasted, trial->attempts),
         .false_opens = count_false_opens(trial),
         .back_ns = back_after(trial, answered),
     };
+    find_open_interval(trial, &f);
+    add_server_side(trial, &f);
+    return f;
 }
 
 const struct hgi_trial *hgi_herd_find(const struct hgi_herd_results *results,
@@ -191,72 +246,4 @@ const struct hgi_trial *hgi_herd_find(const struct hgi_herd_results *results,
             return results->trial[i];
     }
     return NULL;
-}
-
-/* "3.5 times", "292 times". */
-static void times(char *out, size_t size, double factor)
-{
-    char whole[32];
-    if (factor < 9.95)
-        snprintf(out, size, "%.1f times", factor);
-    else
-        snprintf(out, size, "%s times",
-                 hgi_format_count(whole, sizeof whole, (uint64_t)(factor + 0.5)));
-}
-
-void hgi_herd_verdict(char *out, size_t size, const struct hgi_herd_results *results)
-{
-    char a[32], b[32], more[48], quick[32], back[96];
-    const struct hgi_trial *all = hgi_herd_find(results, HGI_STRATEGY_ALL);
-    const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
-    if (!all || all->down_ns < 0) {
-        snprintf(out, size, "%s",
-                 results->interrupted ? "Interrupted before there was anything to compare."
-                                      : "Nothing to compare with: the policy 'all' was not run.");
-        return;
-    }
-    struct hgi_herd_figures f = hgi_herd_figures(all, naive);
-    hgi_format_count(a, sizeof a, all->attempts_down);
-    if (f.back_ns >= 0)
-        snprintf(back, sizeof back, "95 %% of the goodput was back %s after the server's return",
-                 hgi_format_latency(quick, sizeof quick, f.back_ns));
-    else
-        snprintf(back, sizeof back, "95 %% of the goodput was not back within the trial");
-    hgi_format_latency(quick, sizeof quick, hgi_histogram_percentile(&all->latency_down, 50));
-    if (naive && naive->down_ns >= 0) {
-        double factor =
-            (double)naive->attempts_down / (double)(all->attempts_down ? all->attempts_down : 1);
-        times(more, sizeof more, factor);
-        snprintf(out, size,
-                 "While the server was down, herdgate tried it %s times; naive retry tried it %s "
-                 "times, %s as often. Calls failed after %s (median), and %s.",
-                 a, hgi_format_count(b, sizeof b, naive->attempts_down), more, quick, back);
-    } else {
-        snprintf(out, size,
-                 "While the server was down, herdgate tried it %s times. Calls failed after %s "
-                 "(median), and %s.",
-                 a, quick, back);
-    }
-}
-
-void hgi_herd_broken(char *out, size_t size, const struct hgi_herd_results *results)
-{
-    out[0] = '\0';
-    for (size_t i = 0; i < results->count && !out[0]; i++) {
-        const struct hgi_trial *t = results->trial[i];
-        const char *name = hgi_strategy_name(t->strategy);
-        if (t->mismatches > 0)
-            snprintf(out, size,
-                     "%s: %" PRIu64 " replies did not belong to their command; first: %s", name,
-                     t->mismatches, t->first_mismatch);
-        else if (t->strategy == HGI_STRATEGY_ALL && !results->interrupted &&
-                 t->threads_well < t->threads)
-            snprintf(out, size,
-                     "%s: %" PRIu32 " of %" PRIu32
-                     " threads got no answer again after the server's return",
-                     name, t->threads - t->threads_well, t->threads);
-        else if (t->strategy == HGI_STRATEGY_ALL && !results->interrupted &&
-                 t->connections_live == 0)
-            snprintf(out, size, "%s: the pool has no live connection at the end", name);
-    }
 }

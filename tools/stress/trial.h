@@ -65,16 +65,8 @@ struct hgi_series {
     uint32_t *failed;   /* calls that did not */
     /* Seen at the server, if there is a proxy before it. */
     uint32_t *came;    /* connections and commands */
-    uint32_t *in_vain; /* of these: nobody waited for the answer any more, or there was none */
+    uint32_t *in_vain; /* of these: served when nobody waited any more, or not at all */
     uint32_t *served;
-};
-
-/* What a proxy before the server has seen. */
-struct hgi_server_side {
-    bool known; /* there was one */
-    uint64_t came;
-    uint64_t served;
-    uint64_t in_vain; /* of the served */
 };
 
 bool hgi_series_init(struct hgi_series *series, int64_t length_ns);
@@ -85,6 +77,7 @@ enum { HGI_STATUSES = 16, HGI_MARKS_MAX = 256 };
 /* From at_ns on the breaker was in that state. */
 struct hgi_breaker_mark {
     int64_t at_ns;
+    int64_t open_ns; /* OPEN: for how long, if nothing else happens */
     hg_breaker_state state;
 };
 
@@ -96,7 +89,8 @@ struct hgi_trial {
     int64_t down_ns;   /* the server went; -1: it did not */
     int64_t up_ns;     /* it answered again; -1: it did not */
     struct hgi_series series;
-    struct hgi_server_side server_side;
+    bool server_seen;        /* by a proxy before it */
+    uint32_t capacity_per_s; /* of the server; 0: not limited */
     uint64_t offered;
     uint64_t answered;
     uint64_t failed;
@@ -137,11 +131,26 @@ struct hgi_herd_figures {
     double ratio_to_naive;     /* attempts while it was down; -1: no naive trial to compare with */
     double offered_per_s;      /* before the outage */
     double goodput_per_s;      /* calls answered per second before the outage */
-    double peak_per_s;         /* most attempts in 100 ms, as a rate */
-    double peak_10ms_per_s;    /* in 10 ms */
-    double wasted;             /* share of the attempts */
-    uint64_t false_opens;      /* of the breaker, while the server was there */
-    int64_t back_ns; /* from the server's return to 95 % of the goodput; -1: not within the trial */
+    double goodput_at_end;     /* of the last second, as a share of that */
+    double peak_per_s;      /* most attempts in 100 ms, as a rate; with a capacity at the server */
+    double peak_10ms_per_s; /* in 10 ms */
+    double wasted;          /* share of the attempts */
+    uint64_t false_opens;   /* of the breaker, while the server was there */
+    /* From the server's return to 95 % of the goodput, for 300 ms and on the whole from then on; -1: not
+     * within the trial. */
+    int64_t back_ns;
+    int64_t open_interval_ns;   /* of the breaker, in force when the server returned; -1: none */
+    int64_t open_left_ns;       /* of it then */
+    int64_t back_after_open_ns; /* back_ns without that; -1: as back_ns */
+    /* As multiples of the capacity, at the server; -1: it has none. */
+    double over_capacity; /* the worst 100 ms, 10 ms; the worst 100 ms after the server's return */
+    double over_capacity_10ms;
+    double over_capacity_after;
+    /* At the server; -1: no proxy has seen it. */
+    double came;
+    double served;
+    double in_vain;       /* share of what came */
+    double in_vain_after; /* of what came after its return */
 };
 
 struct hgi_herd_figures hgi_herd_figures(const struct hgi_trial *trial,
@@ -151,7 +160,9 @@ struct hgi_herd_figures hgi_herd_figures(const struct hgi_trial *trial,
 const struct hgi_trial *hgi_herd_find(const struct hgi_herd_results *results,
                                       enum hgi_strategy strategy);
 
-/* What it comes to, in one or two sentences. */
+/* What it comes to: in a few words, and in one or two sentences with the figures. */
+void hgi_herd_headline(char *out, size_t size, const struct hgi_herd_results *results);
+enum { HGI_VERDICT_SIZE = 768 };
 void hgi_herd_verdict(char *out, size_t size, const struct hgi_herd_results *results);
 
 /* What must hold and does not, in words; "" if all does. The first found. */
