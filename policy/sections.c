@@ -2,6 +2,7 @@
  * recovery. A row names a key, the limits of its value and the field it goes to. */
 #include "policy/decode.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,10 @@
     {                                                             \
         .key = name, .kind = HGI_FIELD_BOOL, .offset = AT(member) \
     }
+#define CHOICE(name, member, words)                                                     \
+    {                                                                                   \
+        .key = name, .kind = HGI_FIELD_CHOICE, .offset = AT(member), .choices = (words) \
+    }
 #define OWN(name, function)                                 \
     {                                                       \
         .key = name, .kind = HGI_FIELD_OWN, .own = function \
@@ -73,11 +78,19 @@ static hg_status decode_dial_backoff(struct hgi_decoder *decoder, const struct h
         "initial", "max", "no dial would wait for so long");
 }
 
+static const char *const fairness_words[] = { "bounded", "fifo", "barging", NULL };
+
+static_assert(HGI_FAIRNESS_BOUNDED == 0 && HGI_FAIRNESS_FIFO == 1 && HGI_FAIRNESS_BARGING == 2,
+              "the order of fairness_words");
+
 const struct hgi_field hgi_pool_fields[] = {
     COUNT("max_size", pool.max_size, 1, HGI_POOL_SIZE_MAX),
     COUNT("min_idle", pool.min_idle, 0, HGI_POOL_SIZE_MAX),
     COUNT("max_waiters", pool.max_waiters, 0, 1000000),
     COUNT("max_connecting", pool.max_connecting, 1, 64),
+    CHOICE("fairness", pool.fairness, fairness_words),
+    TIME("barging_limit", pool.barging_limit_ns, 0.01 * MS, 60 * SECOND),
+    SWITCH("refuse_hopeless", pool.refuse_hopeless),
     TIME("acquire_timeout", pool.acquire_timeout_ns, MS, DAY),
     TIME("connect_timeout", pool.connect_timeout_ns, MS, HOUR),
     OWN("dial_backoff", decode_dial_backoff),

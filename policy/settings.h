@@ -77,11 +77,21 @@ struct hgi_endpoint {
     char text[128]; /* for messages: "127.0.0.1:6379", "[::1]:6379", "unix:/run/redis.sock" */
 };
 
+/* Who may take a connection that comes free while others wait for one; see pool/take.c. */
+enum hgi_fairness {
+    HGI_FAIRNESS_BOUNDED, /* a running thread, until the first waiter has waited barging_limit */
+    HGI_FAIRNESS_FIFO,    /* the first waiter only */
+    HGI_FAIRNESS_BARGING  /* whoever comes first */
+};
+
 struct hgi_pool_settings {
     uint32_t max_size;
     uint32_t min_idle;
     uint32_t max_waiters;
     uint32_t max_connecting;
+    enum hgi_fairness fairness;
+    int64_t barging_limit_ns;   /* of fairness BOUNDED */
+    bool refuse_hopeless;       /* a caller that would wait past its deadline does not queue */
     int64_t acquire_timeout_ns; /* < 0: what is left of the deadline */
     int64_t connect_timeout_ns; /* name, connect and set-up together */
     int64_t dial_backoff_initial_ns;

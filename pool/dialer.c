@@ -1,12 +1,18 @@
 /* The dialers: the only threads that make connections, at most max_connecting at once.
  *
- * A dial begins when a caller waits whom no dial under way will serve, or when fewer connections stand
- * than min_idle; never sooner than the back-off after a failed one, except for a probe of the breaker.
- * A new connection goes to the first waiter. A failed dial is one failure for the breaker, and if no
- * connection stands at all, its error goes to all who wait, at once.
+ * A dial begins when a caller waits whom no free connection and no dial under way will serve, or when
+ * fewer connections stand than min_idle; never sooner than the back-off after a failed one, except for
+ * a probe of the breaker. What was wanted when a dialer was woken is looked at again when its turn
+ * comes, so a dial that a returned connection made superfluous is not begun. A new connection goes to
+ * the first waiter. A failed dial is one failure for the breaker, and if no connection stands at all,
+ * its error goes to all who wait, at once.
  *
- * Invariants, under the mutex: connected + dialing <= size; dialing <= max_connecting; a slot is
- * DIALING while exactly one dialer owns it.
+ * Slow start: after a failure one dial is made at a time, and each that succeeds doubles how many may
+ * be, up to max_connecting: a server that has just come back is not met by all at once.
+ *
+ * Invariants, under the mutex: a slot is DIALING while exactly one dialer owns it; slots that are not
+ * EMPTY are at most `size` when a dial begins; dialing <= max_connecting, where a connection counts
+ * until it has been given to somebody, so that no other dial is begun for the same waiter.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,16 +34,29 @@ static int64_t jittered_end(int64_t made_ns, int64_t lifetime_ns)
     return hgi_deadline_after(made_ns, (int64_t)((double)lifetime_ns * factor));
 }
 
+/* Connections that are free for those who wait; more than so many do not matter. */
+static uint32_t count_free(const hg_pool *pool, uint32_t waiting)
+{
+    uint32_t count = 0;
+    /* relaxed: a waiter who finds that one is not free any more looks at this again. */
+    for (uint32_t i = 0; i < hgi_size_now(pool) && count < waiting; i++)
+        count += atomic_load_explicit(&pool->slots[i].state, memory_order_relaxed) == HGI_SLOT_FREE;
+    return count;
+}
+
 bool hgi_dial_is_wanted(const hg_pool *pool)
 {
     const struct hgi_pool_settings *settings = &hgi_snapshot_now(pool)->settings->pool;
+    uint32_t at_once = settings->max_connecting;
+    if (pool->slow_start > 0 && pool->slow_start < at_once)
+        at_once = pool->slow_start;
     /* relaxed: both are written under the mutex, which the caller holds. */
     if (atomic_load_explicit(&pool->closing, memory_order_relaxed) ||
-        pool->connected + pool->dialing >= hgi_size_now(pool) ||
-        pool->dialing >= settings->max_connecting)
+        pool->connected + pool->dialing >= hgi_size_now(pool) || pool->dialing >= at_once)
         return false;
     uint32_t waiting = atomic_load_explicit(&pool->waiting, memory_order_relaxed);
-    return waiting > pool->dialing || pool->connected + pool->dialing < settings->min_idle;
+    return waiting > pool->dialing + count_free(pool, waiting) ||
+           pool->connected + pool->dialing < settings->min_idle;
 }
 
 static struct hgi_slot *own_empty_slot(hg_pool *pool)
@@ -85,6 +104,7 @@ static int64_t back_off(hg_pool *pool, int64_t now_ns)
         hg_retry_delay_jittered(&retry, pool->dial_failures_in_a_row, 0, hgi_random_unit());
     if (pool->dial_failures_in_a_row < UINT32_MAX)
         pool->dial_failures_in_a_row++;
+    pool->slow_start = 1;
     pool->dial_not_before_ns = now_ns + delay_ns;
     return delay_ns;
 }
@@ -103,6 +123,7 @@ struct dial_terms {
 static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct dial_terms *terms,
                         const struct hgi_fault *fault, const char *text, int64_t took_ns)
 {
+    pool->dialing--;
     int64_t delay_ns = back_off(pool, hgi_now_ns());
     hgi_classify(&terms->policy->settings, fault, &pool->dial_verdict);
     pool->dial_errno = fault->sys_errno;
@@ -111,10 +132,11 @@ static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct dial_
     /* relaxed: EMPTY is seen under the mutex only. */
     atomic_store_explicit(&slot->state, HGI_SLOT_EMPTY, memory_order_relaxed);
     struct hgi_verdict verdict = pool->dial_verdict;
-    if (pool->connected == 0)
-        hgi_fail_waiters(pool, HGI_WAKE_DIAL_FAILED);
+    bool nothing_left = pool->connected == 0;
     pthread_mutex_unlock(&pool->mutex);
 
+    if (nothing_left)
+        hgi_wake_all(pool, HGI_WAKE_DIAL_FAILED);
     hgi_count(&pool->counters.dial_failures);
     if (verdict.recovery == HG_RECOVERY_CIRCUIT_BREAKER && pool->breaker)
         hg_breaker_trip(pool->breaker);
@@ -142,6 +164,9 @@ static void dial_succeeded(hg_pool *pool, struct hgi_slot *slot, const struct di
 {
     pool->dial_failures_in_a_row = 0;
     pool->dial_not_before_ns = 0;
+    if (pool->slow_start >= HGI_CONNECTING_MAX)
+        pool->slow_start = 0;
+    pool->slow_start *= 2;
     pool->connected++;
     conn->id = ++pool->next_conn_id;
     if (conn->id == 0) /* 0 means none; an id is met again after 2^32 dials, its events long gone */
@@ -157,11 +182,12 @@ static void dial_succeeded(hg_pool *pool, struct hgi_slot *slot, const struct di
     conn->expires_ns = jittered_end(conn->made_ns, terms->policy->settings.pool.max_lifetime_ns);
     slot->conn = conn;
     hgi_keeper_watch(pool, slot);
-    /* relaxed: a DIALING slot is looked at by its dialer only; hgi_give() publishes it. */
+    /* relaxed: a DIALING slot is looked at by its dialer only; giving it publishes it. */
     atomic_store_explicit(&slot->state, HGI_SLOT_LEASED, memory_order_relaxed);
-    hgi_give(pool, slot);
+    hgi_give_new(pool, slot);
     hg_policy_drop(terms->policy);
     pthread_mutex_lock(&pool->mutex);
+    pool->dialing--;
 }
 
 /* recv may block for this long in the kernel before the deadline is looked at: half of what a read is
@@ -194,6 +220,8 @@ static void dial_once(hg_pool *pool)
     }
     pool->dialing++;
     pool->dial_urgent = false;
+    if (hgi_dial_is_wanted(pool)) /* one more: another dialer's */
+        pthread_cond_signal(&pool->dial_wanted);
     const struct hgi_snapshot *snapshot = hgi_snapshot_now(pool);
     struct dial_terms terms = {
         .policy = hg_policy_retain(snapshot->policy),
@@ -225,7 +253,6 @@ static void dial_once(hg_pool *pool)
     int64_t took_ns = hgi_now_ns() - began_ns;
 
     pthread_mutex_lock(&pool->mutex);
-    pool->dialing--;
     if (well)
         dial_succeeded(pool, slot, &terms, conn, took_ns);
     else

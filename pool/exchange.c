@@ -124,7 +124,13 @@ struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
 void hgi_lease_end(struct hg_lease *lease)
 {
     struct hgi_slot *slot = lease->slot;
-    slot->conn->used_ns = hgi_now_ns();
+    const int64_t now_ns = hgi_now_ns();
+    slot->conn->used_ns = now_ns;
+    /* relaxed: an estimate, written by the holder alone. */
+    int64_t usual_ns = atomic_load_explicit(&slot->usual_lease_ns, memory_order_relaxed);
+    int64_t took_ns = now_ns - lease->began_ns;
+    usual_ns = usual_ns == 0 ? took_ns : usual_ns + (took_ns - usual_ns) / 8;
+    atomic_store_explicit(&slot->usual_lease_ns, usual_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->holder, 0, memory_order_relaxed); /* relaxed: as above */
     /* relaxed: the next holder gets it with the slot. Handles of this lease are stale now. */
     atomic_store_explicit(&slot->lease_number,

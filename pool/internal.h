@@ -71,7 +71,8 @@ struct hgi_slot {
     _Atomic int64_t leased_ns; /* since when; written by the holder */
     _Atomic int32_t holder;    /* its thread id; written by the holder, 0: not leased */
     int64_t warned_ns;         /* the lease of then was warned of; the keeper's */
-    _Atomic uint32_t lease_number; /* of the lease that is, or is next; written by the holder */
+    _Atomic uint32_t lease_number;  /* of the lease that is, or is next; written by the holder */
+    _Atomic int64_t usual_lease_ns; /* moving average of how long leases last; the holder's */
     struct hgi_slot_counters counters;
     struct hg_lease lease;
 };
@@ -79,18 +80,22 @@ struct hgi_slot {
 /* Why a waiter was woken. The word is a futex. */
 enum hgi_wake {
     HGI_WAKE_NOT_YET,
+    HGI_WAKE_LOOK, /* for a free slot; the waiter stays in the queue */
     HGI_WAKE_GRANTED,
     HGI_WAKE_DIAL_FAILED,
     HGI_WAKE_BREAKER,
-    HGI_WAKE_CLOSED
+    HGI_WAKE_CLOSED,
+    HGI_WAKE_LEFT /* the waiter itself left */
 };
 
-/* A caller in the queue. Nodes belong to the pool, so a late futex wake meets memory that is there. */
+/* A caller in the queue, on a line of its own. */
 struct hgi_waiter {
-    _Atomic uint32_t word; /* enum hgi_wake; written by its waiter, then once by who wakes it */
+    /* enum hgi_wake; written by its waiter, by who asks it to look, and once by who answers it */
+    _Alignas(HGI_CACHE_LINE) _Atomic uint32_t word;
     bool is_probe;
+    int64_t strict_from_ns;  /* from then on nobody may overtake it */
     struct hgi_slot *slot;   /* GRANTED: written before the word */
-    struct hgi_waiter *next; /* in the queue, or among the spare ones; the pool's mutex */
+    struct hgi_waiter *next; /* in the queue: the pool's mutex; or among the spare ones */
     struct hgi_waiter *previous;
     struct hgi_waiter *older; /* all nodes of the pool, for its end */
 };
@@ -114,7 +119,8 @@ struct hgi_snapshot {
 
 /* What happens rarely enough for a shared line. */
 struct hgi_pool_counters {
-    _Atomic uint64_t queued, pool_timeouts, retries, ignored, budget_refused, breaker_refused;
+    _Atomic uint64_t queued, handed, pool_timeouts, retries, ignored, budget_refused,
+        breaker_refused;
     _Atomic uint64_t dials, dial_failures, closed_by_server, closed_unclean;
 };
 
@@ -136,10 +142,12 @@ struct hg_pool {
 
     /* Written whenever somebody has to wait. */
     _Alignas(HGI_CACHE_LINE) _Atomic uint32_t waiting; /* length of the queue; under the mutex */
-    pthread_mutex_t mutex;                             /* guards all that follows up to `keeper` */
+    _Atomic uint32_t asked;             /* 1: a waiter was asked to look; set under the mutex */
+    _Atomic int64_t strict_from_ns;     /* of the first waiter; HGI_NEVER: none; under the mutex */
+    _Atomic(struct hgi_waiter *) spare; /* pushed by any thread, popped under the mutex */
+    pthread_mutex_t mutex;              /* guards all that follows up to `keeper` */
     struct hgi_waiter *first;
     struct hgi_waiter *last;
-    struct hgi_waiter *spare;
     struct hgi_waiter *all;
     struct hgi_snapshot *snapshots;
     uint32_t wanted_size; /* what `size` is while the pool is not suspended */
@@ -152,6 +160,7 @@ struct hg_pool {
     uint32_t dialing;
     uint32_t next_conn_id;
     uint32_t dial_failures_in_a_row;
+    uint32_t slow_start; /* dials at once after a failure; 0: as many as the policy says */
     int64_t dial_not_before_ns;
     int64_t last_dial_took_ns;
     bool dial_urgent;                /* a probe of the breaker waits: dial now */
@@ -217,7 +226,7 @@ static inline uint32_t hgi_size_reached(const hg_pool *pool)
     return atomic_load_explicit(&pool->reached, memory_order_relaxed);
 }
 
-/* --- take.c: connections to callers and back --- */
+/* --- take.c, slots.c, queue.c: connections to callers and back --- */
 
 /* What a caller wants, and what it got. */
 struct hgi_take {
@@ -227,7 +236,8 @@ struct hgi_take {
     struct hgi_slot *slot; /* the connection, on HG_OK */
     bool dial_failed;      /* it failed by a failed dial, ... */
     struct hgi_verdict
-        verdict; /* ... which is judged so; else the pool's own no: not to be tried again */
+        verdict;       /* ... which is judged so; else the pool's own no: not to be tried again */
+    int64_t queued_ns; /* from when on it was in the queue; 0: it never was */
     int64_t queue_ns;
     int64_t dial_ns;
 };
@@ -236,9 +246,16 @@ struct hgi_take {
  * CONNECTION and others of a failed dial, POOL_TIMEOUT, CIRCUIT_OPEN, CLOSED, NO_MEMORY. */
 hg_status hgi_take(hg_pool *pool, struct hgi_take *take, struct hg_error *err);
 
-/* Give a slot back that the caller owns: on to the first waiter, else to FREE; or, if its connection
- * is not fit for the next user, closed and EMPTY. */
+/* Give a slot back that the caller owns: on to the first waiter or to FREE, as take.c says; or, if its
+ * connection is not fit for the next user, closed and EMPTY. */
 void hgi_give(hg_pool *pool, struct hgi_slot *slot);
+
+/* The same for one that was just dialled: no thread that runs has it at hand, so it goes to the first
+ * waiter, whatever the fairness. */
+void hgi_give_new(hg_pool *pool, struct hgi_slot *slot);
+
+/* Whoever ended a waiter that had been asked to look sees to it that free slots find those who wait. */
+void hgi_serve_queue(hg_pool *pool);
 
 /* Close the connection of a slot that the caller owns. */
 void hgi_discard(hg_pool *pool, struct hgi_slot *slot);
@@ -246,9 +263,9 @@ void hgi_discard(hg_pool *pool, struct hgi_slot *slot);
 /* True if the connection of an owned slot may be used by the next caller now. */
 bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot);
 
-/* Wake everybody in the queue with `why`, the mutex held. When the breaker opened, its probes stay:
- * they are how it learns. */
-void hgi_fail_waiters(hg_pool *pool, enum hgi_wake why);
+/* Wake everybody in the queue with `why`. When the breaker opened, its probes stay: they are how it
+ * learns. Takes the mutex. */
+void hgi_wake_all(hg_pool *pool, enum hgi_wake why);
 
 /* The calling thread's number in the system. */
 int32_t hgi_thread_id(void);

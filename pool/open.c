@@ -36,11 +36,8 @@ void hgi_pool_log(const hg_pool *pool, hg_log_kind kind, int64_t delay_ns,
 static void on_breaker_event(void *arg, const struct hg_breaker_event *event)
 {
     hg_pool *pool = arg;
-    if (event->to == HG_BREAKER_OPEN || event->to == HG_BREAKER_FORCED_OPEN) {
-        pthread_mutex_lock(&pool->mutex);
-        hgi_fail_waiters(pool, HGI_WAKE_BREAKER);
-        pthread_mutex_unlock(&pool->mutex);
-    }
+    if (event->to == HG_BREAKER_OPEN || event->to == HG_BREAKER_FORCED_OPEN)
+        hgi_wake_all(pool, HGI_WAKE_BREAKER);
     char text[96];
     snprintf(text, sizeof text, "the circuit breaker went from %s to %s",
              hg_breaker_state_name(event->from), hg_breaker_state_name(event->to));
@@ -125,6 +122,7 @@ static hg_pool *allocate(uint32_t size)
     pool->wanted_size = size;
     atomic_init(&pool->size, size);
     atomic_init(&pool->reached, size);
+    atomic_init(&pool->strict_from_ns, HGI_NEVER);
     return pool;
 }
 

@@ -37,6 +37,7 @@ hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err)
     pthread_mutex_lock(&pool->mutex);
     hgi_resize(pool, max_size);
     pthread_mutex_unlock(&pool->mutex);
+    hgi_serve_queue(pool); /* slots may be in use again that stayed free */
     hgi_keeper_wake(pool); /* what is idle and too many goes now */
     hgi_call_leave(snapshot);
     hgi_error_clear(err);
@@ -57,6 +58,7 @@ static hg_status set_suspended(hg_pool *pool, const char *name, bool suspended,
         set_size(pool, suspended ? 0 : pool->wanted_size);
     }
     pthread_mutex_unlock(&pool->mutex);
+    hgi_serve_queue(pool); /* slots may be in use again that stayed free */
     hgi_keeper_wake(pool);
     hgi_call_leave(snapshot);
     hgi_error_clear(err);

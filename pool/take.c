@@ -1,271 +1,195 @@
 /* Connections to callers and back.
  *
- * The fast path is one CAS on the word of a free slot, the one this thread used last if it can be had,
- * and one exchange to give it back. When nothing is free, callers queue in order; a connection that
- * comes back goes to the first of them directly, without being free in between.
+ * The fast path is one CAS on a free slot and one exchange to give it back (slots.c). When nothing is
+ * free, a caller queues (queue.c). What a connection that comes free is then used for depends on
+ * whether the queue is strict, that is, whether its first caller has waited for as long as it may be
+ * overtaken: never under "barging", from the start under "fifo", after barging_limit under "bounded".
  *
- * No connection is lost between the two: a giver makes its slot FREE and then looks at the length of
- * the queue; a waiter makes the queue longer and then looks at the slots. All four are seq_cst, so at
- * least one of the two sees the other [P1].
+ *   strict      it is handed to the first waiter, and is never free in between; newcomers queue.
+ *   not strict  it becomes free for any thread that runs, and the first waiter is asked to look, unless
+ *               one that was asked is still on its way: sleepers are not woken to find nothing.
  *
- * Invariants: a slot has one owner (see internal.h); whoever is woken was taken out of the queue by
- * the one who wakes it, under the mutex, so a wake-up is used or passed on, never lost; while somebody
- * waits, a newcomer does not take a free slot.
+ * No connection is forgotten between the two: a giver makes its slot FREE and then looks at the length
+ * of the queue and at `asked`; a waiter makes the queue longer, or takes `asked` back, and then looks
+ * at the slots. All of these are seq_cst, so one of the two sees the other [P1][P7]. Whoever takes
+ * `asked` back in another's place serves the queue.
+ *
+ * Invariants: whoever is answered was taken out of the queue under the mutex, so a hand-off is used or
+ * passed on, never lost; while the queue is strict, a newcomer does not take a free slot.
  */
-#include "pool/internal.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
+#include "breaker/breaker.h"
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "pool/internal.h"
 #include "pool/park.h"
+#include "pool/queue.h"
+#include "pool/refusals.h"
+#include "pool/slots.h"
 
-int32_t hgi_thread_id(void)
-{
-    static _Thread_local int32_t id;
-    if (id == 0)
-        id = (int32_t)gettid();
-    return id;
-}
+/* --- giving --- */
 
-bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot)
+/* Hand an owned slot to the first waiter. False: nobody waits. */
+static bool hand_over(hg_pool *pool, struct hgi_slot *slot, bool *looked)
 {
-    const struct hgi_conn *conn = slot->conn;
-    /* relaxed: a connection that ends just now is noticed by its user; this saves most of them that. */
-    return hgi_conn_is_clean(conn) &&
-           atomic_load_explicit(&slot->hung_up, memory_order_relaxed) != conn->id &&
-           atomic_load_explicit(&pool->epoch, memory_order_relaxed) == conn->epoch &&
-           slot < &pool->slots[hgi_size_now(pool)];
-}
-
-void hgi_discard(hg_pool *pool, struct hgi_slot *slot)
-{
-    hgi_conn_close(slot->conn);
-    slot->conn = NULL;
     pthread_mutex_lock(&pool->mutex);
-    /* relaxed: dialers take EMPTY slots under the mutex only. */
-    atomic_store_explicit(&slot->state, HGI_SLOT_EMPTY, memory_order_relaxed);
-    pool->connected--;
+    struct hgi_waiter *waiter = hgi_queue_hand(pool, slot, looked);
+    pthread_mutex_unlock(&pool->mutex);
+    if (!waiter)
+        return false;
+    hgi_unpark(&waiter->word);
+    return true;
+}
+
+static void ask_first(hg_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    struct hgi_waiter *waiter = hgi_queue_ask(pool);
+    pthread_mutex_unlock(&pool->mutex);
+    if (waiter)
+        hgi_unpark(&waiter->word);
+}
+
+/* Give an owned slot with a fit connection on. True: it was handed to a waiter, and *looked is set if
+ * that one had been asked to look. False: it is free, and whoever waits will look. */
+static bool pass_on(hg_pool *pool, struct hgi_slot *slot, bool *looked)
+{
+    for (;;) {
+        if (hgi_queue_length(pool) > 0 && hgi_queue_is_strict(pool) &&
+            hand_over(pool, slot, looked))
+            return true;
+        hgi_slot_free(slot);
+        if (hgi_queue_length(pool) == 0)
+            return false;
+        if (!hgi_queue_is_strict(pool)) {
+            if (!hgi_queue_asked(pool))
+                ask_first(pool);
+            return false;
+        }
+        /* Somebody queued meanwhile, or has just waited for long enough. */
+        if (!hgi_slot_own_again(slot))
+            return false;
+    }
+}
+
+void hgi_give(hg_pool *pool, struct hgi_slot *slot)
+{
+    bool looked = false;
+    if (!hgi_slot_is_fit(pool, slot))
+        hgi_discard(pool, slot);
+    else
+        pass_on(pool, slot, &looked);
+    if (looked)
+        hgi_serve_queue(pool);
+}
+
+void hgi_give_new(hg_pool *pool, struct hgi_slot *slot)
+{
+    bool looked = false;
+    if (!hgi_slot_is_fit(pool, slot) || hgi_queue_length(pool) == 0 ||
+        !hand_over(pool, slot, &looked))
+        hgi_give(pool, slot);
+    if (looked)
+        hgi_serve_queue(pool);
+}
+
+/* Own a free slot whose connection may be used, or NULL. Ends: what is not fit becomes EMPTY. */
+static struct hgi_slot *own_fit(hg_pool *pool)
+{
+    struct hgi_slot *slot;
+    while ((slot = hgi_slot_own_free(pool)) && !hgi_slot_is_fit(pool, slot))
+        hgi_discard(pool, slot);
+    return slot;
+}
+
+void hgi_serve_queue(hg_pool *pool)
+{
+    struct hgi_slot *slot;
+    bool looked; /* whoever was asked and is served here need not be followed: this goes on */
+    while (hgi_queue_length(pool) > 0 && (slot = own_fit(pool)) && pass_on(pool, slot, &looked))
+        continue;
+}
+
+/* --- waiting --- */
+
+/* Into the queue. HG_OK with *waiter, or why not. */
+static hg_status queue_up(hg_pool *pool, const struct hgi_take *take, int64_t now_ns,
+                          int64_t deadline_ns, struct hgi_waiter **waiter, struct hg_error *err)
+{
+    pthread_mutex_lock(&pool->mutex);
+    hg_status status = hgi_refuse_waiter(pool, &take->settings->pool, deadline_ns - now_ns, err);
+    if (status == HG_OK && !(*waiter = hgi_queue_join(pool, take, now_ns)))
+        status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a place in the queue");
+    if (status == HG_OK) {
+        if (take->is_probe)
+            pool->dial_urgent = true;
+        if (hgi_dial_is_wanted(pool))
+            pthread_cond_signal(&pool->dial_wanted);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return status;
+}
+
+/* Out of the queue unless it was answered. False: it was, and take->slot may hold a connection. */
+static bool leave(hg_pool *pool, struct hgi_waiter *waiter)
+{
+    bool looked = false;
+    pthread_mutex_lock(&pool->mutex);
+    /* relaxed: answers are given under the mutex that is held. */
+    uint32_t word = atomic_load_explicit(&waiter->word, memory_order_relaxed);
+    bool waits = word == HGI_WAKE_NOT_YET || word == HGI_WAKE_LOOK;
+    if (waits)
+        looked = hgi_queue_leave(pool, waiter);
+    pthread_mutex_unlock(&pool->mutex);
+    if (looked)
+        hgi_serve_queue(pool);
+    return waits;
+}
+
+static void want_dial(hg_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
     if (hgi_dial_is_wanted(pool))
         pthread_cond_signal(&pool->dial_wanted);
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Own a FREE slot, or NULL. Starts at the one that this thread used last. */
-static struct hgi_slot *own_free_slot(hg_pool *pool)
+/* Look for a free slot while queued. True: out of the queue, with take->slot. */
+static bool look(hg_pool *pool, struct hgi_waiter *waiter, struct hgi_take *take)
 {
-    static _Thread_local uint32_t hint;
-    const uint32_t size = hgi_size_now(pool);
-    uint32_t index = hint < size ? hint : 0;
-    for (uint32_t i = 0; i < size; i++) {
-        struct hgi_slot *slot = &pool->slots[index];
-        uint32_t expected = HGI_SLOT_FREE;
-        /* [P4] acquire: the connection as its last owner left it; pairs with [P4] in make_free().
-         * [P1] seq_cst: a waiter's look at the slots after it queued; pairs with [P1] there. */
-        if (atomic_load_explicit(&slot->state, memory_order_seq_cst) == HGI_SLOT_FREE &&
-            atomic_compare_exchange_strong_explicit(&slot->state, &expected, HGI_SLOT_LEASED,
-                                                    memory_order_acquire, memory_order_relaxed)) {
-            hint = index;
-            return slot;
-        }
-        index = index + 1 < size ? index + 1 : 0;
+    struct hgi_slot *slot = own_fit(pool);
+    if (!slot) {
+        want_dial(pool); /* none was begun, perhaps, because one was free */
+        return false;
     }
-    return NULL;
-}
-
-/* --- the queue; all of these with the mutex held --- */
-
-static void set_waiting(hg_pool *pool, uint32_t length)
-{
-    /* [P1] seq_cst: the queue's length before the look at the slots; pairs with [P1] in make_free(). */
-    atomic_store_explicit(&pool->waiting, length, memory_order_seq_cst);
-}
-
-static uint32_t waiting_now(const hg_pool *pool)
-{
-    /* relaxed: written under the mutex that is held. */
-    return atomic_load_explicit(&pool->waiting, memory_order_relaxed);
-}
-
-static struct hgi_waiter *enqueue(hg_pool *pool, bool is_probe)
-{
-    struct hgi_waiter *waiter = pool->spare;
-    if (waiter) {
-        pool->spare = waiter->next;
-    } else {
-        waiter = calloc(1, sizeof *waiter);
-        if (!waiter)
-            return NULL;
-        waiter->older = pool->all;
-        pool->all = waiter;
-    }
-    /* relaxed: nobody else knows of the node yet; the mutex publishes it. */
-    atomic_store_explicit(&waiter->word, HGI_WAKE_NOT_YET, memory_order_relaxed);
-    waiter->is_probe = is_probe;
-    waiter->slot = NULL;
-    waiter->next = NULL;
-    waiter->previous = pool->last;
-    if (pool->last)
-        pool->last->next = waiter;
+    bool mine = !hgi_queue_is_strict(pool) && leave(pool, waiter);
+    if (mine)
+        take->slot = slot;
     else
-        pool->first = waiter;
-    pool->last = waiter;
-    set_waiting(pool, waiting_now(pool) + 1);
-    return waiter;
+        hgi_give(pool, slot); /* if strict to the first, which this waiter may be */
+    hgi_serve_queue(pool);    /* others may have been left free for the one who looks */
+    return mine;
 }
 
-static void unlink_waiter(hg_pool *pool, struct hgi_waiter *waiter)
+/* Sleep until answered, or until a look finds something, or the deadline; then the waiter is out of the
+ * queue. Returns the answer; LEFT for none. */
+static enum hgi_wake wait_for_answer(hg_pool *pool, struct hgi_waiter *waiter, int64_t deadline_ns,
+                                     struct hgi_take *take)
 {
-    if (waiter->previous)
-        waiter->previous->next = waiter->next;
-    else
-        pool->first = waiter->next;
-    if (waiter->next)
-        waiter->next->previous = waiter->previous;
-    else
-        pool->last = waiter->previous;
-    set_waiting(pool, waiting_now(pool) - 1);
-}
-
-/* Take it out of the queue with an answer. The caller unparks it; its memory stays. */
-static void answer(hg_pool *pool, struct hgi_waiter *waiter, enum hgi_wake why)
-{
-    unlink_waiter(pool, waiter);
-    /* [P5] release: the slot that it was granted; pairs with [P5] in wait_for_answer(). */
-    atomic_store_explicit(&waiter->word, why, memory_order_release);
-}
-
-void hgi_fail_waiters(hg_pool *pool, enum hgi_wake why)
-{
-    struct hgi_waiter *next;
-    for (struct hgi_waiter *waiter = pool->first; waiter; waiter = next) {
-        next = waiter->next;
-        if (why == HGI_WAKE_BREAKER && waiter->is_probe)
-            continue;
-        answer(pool, waiter, why);
-        hgi_unpark(&waiter->word);
-    }
-}
-
-/* --- giving --- */
-
-/* Make an owned slot FREE. True: nothing more to do. False: somebody came to wait meanwhile, and the
- * slot is owned again. */
-static bool make_free(hg_pool *pool, struct hgi_slot *slot)
-{
-    /* [P4] release, and [P1] seq_cst: the slot is FREE before the queue is looked at; pairs with [P4]
-     * and [P1] in own_free_slot() and [P1] in set_waiting(). */
-    atomic_exchange_explicit(&slot->state, HGI_SLOT_FREE, memory_order_seq_cst);
-    if (atomic_load_explicit(&pool->waiting, memory_order_seq_cst) == 0)
-        return true;
-    uint32_t expected = HGI_SLOT_FREE;
-    return !atomic_compare_exchange_strong_explicit(&slot->state, &expected, HGI_SLOT_LEASED,
-                                                    memory_order_acquire, memory_order_relaxed);
-}
-
-void hgi_give(hg_pool *pool, struct hgi_slot *slot)
-{
-    if (!hgi_slot_is_fit(pool, slot)) {
-        hgi_discard(pool, slot);
-        return;
-    }
     for (;;) {
-        /* relaxed: only saves the lock; make_free() looks again. */
-        if (atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0) {
-            pthread_mutex_lock(&pool->mutex);
-            struct hgi_waiter *waiter = pool->first;
-            if (waiter) {
-                /* relaxed: the state may have been KEEPER; the new owner learns of it by [P5]. */
-                atomic_store_explicit(&slot->state, HGI_SLOT_LEASED, memory_order_relaxed);
-                waiter->slot = slot;
-                answer(pool, waiter, HGI_WAKE_GRANTED);
-            }
-            pthread_mutex_unlock(&pool->mutex);
-            if (waiter) {
-                hgi_unpark(&waiter->word);
-                return;
-            }
-        }
-        if (make_free(pool, slot))
-            return;
-    }
-}
-
-/* --- taking --- */
-
-/* Who holds the connections: for the message of a caller that waited in vain. */
-static void describe_holders(const hg_pool *pool, int64_t now_ns, char *text, size_t size)
-{
-    const unsigned places = hgi_size_now(pool);
-    uint32_t leased = 0;
-    int64_t longest_ns = 0;
-    int32_t holder = 0;
-    for (uint32_t i = 0; i < hgi_size_reached(pool); i++) {
-        const struct hgi_slot *slot = &pool->slots[i];
-        /* relaxed: a picture for people. */
-        int32_t thread = atomic_load_explicit(&slot->holder, memory_order_relaxed);
-        int64_t since_ns = atomic_load_explicit(&slot->leased_ns, memory_order_relaxed);
-        if (thread == 0)
-            continue;
-        leased++;
-        if (now_ns - since_ns > longest_ns) {
-            longest_ns = now_ns - since_ns;
-            holder = thread;
+        /* [P5] acquire: what was granted; pairs with [P5] in conclude(). */
+        uint32_t word = atomic_load_explicit(&waiter->word, memory_order_acquire);
+        if (word == HGI_WAKE_LOOK) {
+            if (hgi_queue_takes_up(pool, waiter) && look(pool, waiter, take))
+                return HGI_WAKE_GRANTED;
+        } else if (word != HGI_WAKE_NOT_YET) {
+            take->slot = waiter->slot;
+            return (enum hgi_wake)word;
+        } else if (hgi_now_ns() < deadline_ns) {
+            hgi_park(&waiter->word, HGI_WAKE_NOT_YET, deadline_ns);
+        } else if (leave(pool, waiter)) {
+            return HGI_WAKE_LEFT;
         }
     }
-    if (leased == 0)
-        snprintf(text, size, "none of %u leased", places);
-    else
-        snprintf(text, size, "%u of %u leased, the longest for %.1f ms by thread %d",
-                 (unsigned)leased, places, (double)longest_ns / 1e6, (int)holder);
-}
-
-static hg_status waited_in_vain(hg_pool *pool, int64_t began_ns, struct hg_error *err)
-{
-    int64_t now_ns = hgi_now_ns();
-    char holders[96];
-    char dial[160] = "";
-    describe_holders(pool, now_ns, holders, sizeof holders);
-    pthread_mutex_lock(&pool->mutex);
-    if (pool->connected < hgi_size_now(pool) && pool->dial_failures_in_a_row > 0)
-        snprintf(dial, sizeof dial, "; the last dial failed: %.120s", pool->dial_text);
-    else if (pool->dialing > 0)
-        snprintf(dial, sizeof dial, "; %u being dialled", (unsigned)pool->dialing);
-    pthread_mutex_unlock(&pool->mutex);
-    hgi_count(&pool->counters.pool_timeouts);
-    hgi_error_set(
-        err, HG_ERR_POOL_TIMEOUT,
-        "no connection came free within %.1f ms (%s%s); raise pool.max_size or hold leases "
-        "for less long",
-        (double)(now_ns - began_ns) / 1e6, holders, dial);
-    if (err)
-        err->outcome = HG_OUTCOME_NOT_SENT;
-    return HG_ERR_POOL_TIMEOUT;
-}
-
-static hg_status refused_by_breaker(const hg_pool *pool, struct hg_error *err)
-{
-    int64_t retry_after_ns = hg_breaker_retry_after(pool->breaker);
-    hgi_error_set(err, HG_ERR_CIRCUIT_OPEN,
-                  "the circuit breaker opened while the call waited for a connection; ask again in "
-                  "%.0f ms",
-                  (double)retry_after_ns / 1e6);
-    if (err) {
-        err->stop_reason = HG_STOP_BREAKER;
-        err->outcome = HG_OUTCOME_NOT_SENT;
-        err->retry_after_ns = retry_after_ns;
-    }
-    return HG_ERR_CIRCUIT_OPEN;
-}
-
-static hg_status closed(struct hg_error *err)
-{
-    hgi_error_set(err, HG_ERR_CLOSED, "the pool is closing; the call had no connection yet");
-    if (err)
-        err->outcome = HG_OUTCOME_NOT_SENT;
-    return HG_ERR_CLOSED;
 }
 
 static bool breaker_refuses(const hg_pool *pool)
@@ -276,63 +200,19 @@ static bool breaker_refuses(const hg_pool *pool)
     return state == HG_BREAKER_OPEN || state == HG_BREAKER_FORCED_OPEN;
 }
 
-/* Sleep until answered or the deadline; then leave the queue. Returns the answer, NOT_YET for none. */
-static enum hgi_wake wait_for_answer(hg_pool *pool, struct hgi_waiter *waiter, int64_t deadline_ns,
-                                     struct hgi_take *take, struct hg_error *err)
+/* The waiter got a connection: is there time left to use it? */
+static hg_status granted(hg_pool *pool, struct hgi_take *take, int64_t deadline_ns, int64_t now_ns,
+                         struct hg_error *err)
 {
-    /* [P5] acquire: what was granted; pairs with [P5] in answer(). */
-    while (atomic_load_explicit(&waiter->word, memory_order_acquire) == HGI_WAKE_NOT_YET &&
-           hgi_now_ns() < deadline_ns)
-        hgi_park(&waiter->word, HGI_WAKE_NOT_YET, deadline_ns);
-
-    pthread_mutex_lock(&pool->mutex);
-    /* relaxed: answers are given under the mutex that is held. */
-    uint32_t word = atomic_load_explicit(&waiter->word, memory_order_relaxed);
-    if (word == HGI_WAKE_NOT_YET)
-        unlink_waiter(pool, waiter);
-    take->slot = waiter->slot;
-    if (word == HGI_WAKE_DIAL_FAILED) {
-        take->dial_failed = true;
-        take->verdict = pool->dial_verdict;
-        take->dial_ns = pool->last_dial_took_ns;
-        hgi_error_set(err, pool->dial_verdict.type, "%s", pool->dial_text);
-        if (err)
-            err->sys_errno = pool->dial_errno;
-    }
-    waiter->next = pool->spare;
-    pool->spare = waiter;
-    pthread_mutex_unlock(&pool->mutex);
-    return (enum hgi_wake)word;
-}
-
-/* Into the queue. HG_OK with *waiter, or why not. */
-static hg_status queue_up(hg_pool *pool, const struct hgi_take *take, struct hgi_waiter **waiter,
-                          struct hg_error *err)
-{
-    hg_status status = HG_OK;
-    pthread_mutex_lock(&pool->mutex);
-    /* relaxed: set under the mutex that is held. */
-    if (atomic_load_explicit(&pool->closing, memory_order_relaxed)) {
-        status = closed(err);
-    } else if (waiting_now(pool) >= take->settings->pool.max_waiters) {
-        status = hgi_error_set(err, HG_ERR_POOL_TIMEOUT,
-                               "%u callers wait for a connection already; the limit is "
-                               "pool.max_waiters",
-                               (unsigned)waiting_now(pool));
-        if (err)
-            err->outcome = HG_OUTCOME_NOT_SENT;
-        hgi_count(&pool->counters.pool_timeouts);
-    } else if (!(*waiter = enqueue(pool, take->is_probe))) {
-        status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a place in the queue");
-    } else {
-        hgi_count(&pool->counters.queued);
-        if (take->is_probe)
-            pool->dial_urgent = true;
-        if (hgi_dial_is_wanted(pool))
-            pthread_cond_signal(&pool->dial_wanted);
-    }
-    pthread_mutex_unlock(&pool->mutex);
-    return status;
+    if (take->slot->conn->used_ns == 0)
+        take->dial_ns = take->slot->conn->dial_ns;
+    if (take->dial_ns > take->queue_ns)
+        take->dial_ns = take->queue_ns;
+    if (now_ns < deadline_ns)
+        return HG_OK;
+    hgi_give(pool, take->slot); /* too late for this caller */
+    take->slot = NULL;
+    return hgi_waited_in_vain(pool, take->queued_ns, err);
 }
 
 static hg_status wait_in_queue(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
@@ -342,58 +222,44 @@ static hg_status wait_in_queue(hg_pool *pool, struct hgi_take *take, struct hg_e
     if (deadline_ns > take->deadline_ns)
         deadline_ns = take->deadline_ns;
     struct hgi_waiter *waiter = NULL;
-    hg_status status = queue_up(pool, take, &waiter, err);
+    hg_status status = queue_up(pool, take, began_ns, deadline_ns, &waiter, err);
     if (status != HG_OK)
         return status;
+    take->queued_ns = hgi_now_ns();
 
-    /* Look again, now that givers can see the queue; what is found goes to the first in it. */
-    struct hgi_slot *found = own_free_slot(pool);
-    if (found)
-        hgi_give(pool, found);
-    bool refused = !take->is_probe && breaker_refuses(pool);
-    enum hgi_wake why = wait_for_answer(pool, waiter, refused ? 0 : deadline_ns, take, err);
+    /* Look again, now that givers can see the queue. */
+    enum hgi_wake why = HGI_WAKE_GRANTED;
+    bool refused = false;
+    if (!look(pool, waiter, take)) {
+        refused = !take->is_probe && breaker_refuses(pool);
+        why = wait_for_answer(pool, waiter, refused ? 0 : deadline_ns, take);
+    }
+    hgi_queue_recycle(pool, waiter);
     const int64_t now_ns = hgi_now_ns();
     take->queue_ns = now_ns - began_ns;
     switch (why) {
     case HGI_WAKE_GRANTED:
-        if (take->slot->conn->used_ns == 0)
-            take->dial_ns = take->slot->conn->dial_ns;
-        if (take->dial_ns > take->queue_ns)
-            take->dial_ns = take->queue_ns;
-        if (now_ns < deadline_ns)
-            return HG_OK;
-        hgi_give(pool, take->slot); /* too late for this caller */
-        take->slot = NULL;
-        return waited_in_vain(pool, began_ns, err);
+        return granted(pool, take, deadline_ns, now_ns, err);
     case HGI_WAKE_DIAL_FAILED:
-        if (take->dial_ns > take->queue_ns)
-            take->dial_ns = take->queue_ns;
-        return take->verdict.type;
+        return hgi_refused_by_dial(pool, take, err);
     case HGI_WAKE_BREAKER:
-        return refused_by_breaker(pool, err);
+        return hgi_refused_by_breaker(pool, err);
     case HGI_WAKE_CLOSED:
-        return closed(err);
-    case HGI_WAKE_NOT_YET:
+        return hgi_refused_by_closing(err);
     default:
-        return refused ? refused_by_breaker(pool, err) : waited_in_vain(pool, began_ns, err);
+        return refused ? hgi_refused_by_breaker(pool, err)
+                       : hgi_waited_in_vain(pool, take->queued_ns, err);
     }
 }
+
+/* --- taking --- */
 
 hg_status hgi_take(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
 {
     take->slot = NULL;
     take->dial_failed = false;
-    take->queue_ns = take->dial_ns = 0;
-    /* relaxed: only decides whether to queue; who queues looks at the slots again. */
-    while (atomic_load_explicit(&pool->waiting, memory_order_relaxed) == 0) {
-        struct hgi_slot *slot = own_free_slot(pool);
-        if (!slot)
-            break;
-        if (hgi_slot_is_fit(pool, slot)) {
-            take->slot = slot;
-            return HG_OK;
-        }
-        hgi_discard(pool, slot);
-    }
-    return wait_in_queue(pool, take, err);
+    take->queued_ns = take->queue_ns = take->dial_ns = 0;
+    if (hgi_queue_length(pool) == 0 || !hgi_queue_is_strict(pool))
+        take->slot = own_fit(pool);
+    return take->slot ? HG_OK : wait_in_queue(pool, take, err);
 }

@@ -14,9 +14,9 @@ void hgi_threads_stop(hg_pool *pool)
     pthread_mutex_lock(&pool->mutex);
     /* [P2] seq_cst: set before the calls are counted; pairs with [P2] in hgi_call_enter(). */
     atomic_store_explicit(&pool->closing, 1, memory_order_seq_cst);
-    hgi_fail_waiters(pool, HGI_WAKE_CLOSED);
     pthread_cond_broadcast(&pool->dial_wanted);
     pthread_mutex_unlock(&pool->mutex);
+    hgi_wake_all(pool, HGI_WAKE_CLOSED);
     hgi_keeper_wake(pool);
 }
 

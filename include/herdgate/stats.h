@@ -41,6 +41,7 @@ struct hg_pool_stats {
     uint64_t dial_failures;
     uint64_t closed_by_server; /* idle connections found closed */
     uint64_t closed_unclean;   /* given back in a state that nobody else may meet */
+    uint64_t handed;           /* connections handed to a waiter without being free in between */
 };
 
 #define HG_POOL_STATS_INIT HG_INIT_STRUCT(hg_pool_stats)

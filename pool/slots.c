@@ -1,0 +1,80 @@
+/* Slots: who may use which connection.
+ *
+ * A slot's state is a word on a line of its own. Taking it is one CAS, giving it back one exchange; no
+ * list and no bitmap is shared, so threads that use different slots touch no common line. A thread
+ * begins at the slot it used last, which is nearly always free, since it was this thread that freed it.
+ *
+ * Invariants: a slot has one owner (see internal.h); a slot that is FREE holds a connection that was
+ * fit for use when it was given back; `connected` counts the slots that hold one.
+ */
+#include "pool/slots.h"
+
+#include <unistd.h>
+
+int32_t hgi_thread_id(void)
+{
+    static _Thread_local int32_t id __attribute__((tls_model("initial-exec")));
+    if (id == 0)
+        id = (int32_t)gettid();
+    return id;
+}
+
+struct hgi_slot *hgi_slot_own_free(hg_pool *pool)
+{
+    static _Thread_local uint32_t hint __attribute__((tls_model("initial-exec")));
+    const uint32_t size = hgi_size_now(pool);
+    uint32_t index = hint < size ? hint : 0;
+    for (uint32_t i = 0; i < size; i++) {
+        struct hgi_slot *slot = &pool->slots[index];
+        uint32_t expected = HGI_SLOT_FREE;
+        /* [P1] seq_cst: a waiter looks at the slots after it has queued, or after it has taken back
+         * that it will look; pairs with [P1] in hgi_slot_free(). [P4] acquire: the connection as its
+         * last owner left it; pairs with [P4] there. */
+        if (atomic_load_explicit(&slot->state, memory_order_seq_cst) == HGI_SLOT_FREE &&
+            atomic_compare_exchange_strong_explicit(&slot->state, &expected, HGI_SLOT_LEASED,
+                                                    memory_order_acquire, memory_order_relaxed)) {
+            hint = index;
+            return slot;
+        }
+        index = index + 1 < size ? index + 1 : 0;
+    }
+    return NULL;
+}
+
+void hgi_slot_free(struct hgi_slot *slot)
+{
+    /* [P4] release: the connection as it is now; pairs with [P4] in hgi_slot_own_free(). [P1] seq_cst:
+     * the slot is FREE before its giver looks at the queue; pairs with [P1] in hgi_slot_own_free(). */
+    atomic_exchange_explicit(&slot->state, HGI_SLOT_FREE, memory_order_seq_cst);
+}
+
+bool hgi_slot_own_again(struct hgi_slot *slot)
+{
+    uint32_t expected = HGI_SLOT_FREE;
+    /* [P4] acquire: somebody else may have had it in between; pairs with [P4] in hgi_slot_free(). */
+    return atomic_compare_exchange_strong_explicit(&slot->state, &expected, HGI_SLOT_LEASED,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
+bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot)
+{
+    const struct hgi_conn *conn = slot->conn;
+    /* relaxed: a connection that ends just now is noticed by its user; this saves most of them that. */
+    return hgi_conn_is_clean(conn) &&
+           atomic_load_explicit(&slot->hung_up, memory_order_relaxed) != conn->id &&
+           atomic_load_explicit(&pool->epoch, memory_order_relaxed) == conn->epoch &&
+           slot < &pool->slots[hgi_size_now(pool)];
+}
+
+void hgi_discard(hg_pool *pool, struct hgi_slot *slot)
+{
+    hgi_conn_close(slot->conn);
+    slot->conn = NULL;
+    pthread_mutex_lock(&pool->mutex);
+    /* relaxed: dialers take EMPTY slots under the mutex only. */
+    atomic_store_explicit(&slot->state, HGI_SLOT_EMPTY, memory_order_relaxed);
+    pool->connected--;
+    if (hgi_dial_is_wanted(pool))
+        pthread_cond_signal(&pool->dial_wanted);
+    pthread_mutex_unlock(&pool->mutex);
+}

@@ -1,0 +1,125 @@
+/* Waiting for a connection, and not waiting in vain: the queue's limits and its refusals. */
+#include <criterion/criterion.h>
+
+#include <pthread.h>
+#include <string.h>
+
+#include "breaker/clock.h"
+#include "tests/pool/support.h"
+
+static struct hgi_private_server *server;
+static hg_pool *pool;
+
+static void set_up(void)
+{
+    server = start_server();
+}
+
+static void tear_down(void)
+{
+    close_pool(pool);
+    hgi_private_server_free(server);
+}
+
+TestSuite(waiting, .init = set_up, .fini = tear_down, .timeout = 120);
+
+static hg_status acquire(hg_lease **lease, int64_t deadline_ns, struct hg_error *err)
+{
+    struct hg_call_options options = HG_CALL_OPTIONS_INIT;
+    options.deadline_ns = deadline_ns;
+    return hg_acquire(pool, lease, &options, err);
+}
+
+static struct hg_pool_stats stats_now(void)
+{
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(pool, &stats);
+    return stats;
+}
+
+static bool one_waits(void *arg)
+{
+    (void)arg;
+    return stats_now().waiting == 1;
+}
+
+static void *wait_main(void *arg)
+{
+    hg_lease *lease;
+    *(hg_status *)arg = acquire(&lease, 60 * HGI_NS_PER_S, NULL);
+    hg_release(lease, HG_OK);
+    return NULL;
+}
+
+/* One connection, leases of it that last 50 ms or longer, one held now, one caller in the queue; then
+ * one more that has 80 ms. Its status. */
+static hg_status second_in_the_queue(const char *json, struct hg_error *err)
+{
+    hg_lease *held, *lease = NULL;
+    pthread_t waiter;
+    hg_status waited = HG_ERR_CLOSED;
+    pool = open_pool(hgi_private_server_url(server), json);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(acquire(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
+        sleep_ms(50);
+        hg_release(held, HG_OK);
+    }
+    cr_assert_eq(acquire(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
+    cr_assert_eq(pthread_create(&waiter, NULL, wait_main, &waited), 0);
+    wait_for(one_waits, NULL, "a caller waits");
+    hg_status status = acquire(&lease, 80 * HGI_NS_PER_MS, err);
+    cr_assert_null(lease);
+    hg_release(held, HG_OK);
+    pthread_join(waiter, NULL);
+    cr_assert_eq(waited, HG_OK);
+    return status;
+}
+
+Test(waiting, a_hopeless_wait_is_refused_at_once_when_switched_on)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    hg_status status = second_in_the_queue(
+        "{\"pool\": {\"max_size\": 1, \"refuse_hopeless\": true, \"lease_warning\": \"off\"}}",
+        &err);
+    cr_assert_eq(status, HG_ERR_POOL_TIMEOUT, "%s", err.message);
+    cr_assert_not_null(strstr(err.message, "place 2 in the queue"), "%s", err.message);
+    cr_assert_not_null(strstr(err.message, "pool.refuse_hopeless"), "%s", err.message);
+    cr_assert_eq(err.outcome, HG_OUTCOME_NOT_SENT);
+    cr_assert_eq(stats_now().pool_timeouts, 1);
+}
+
+Test(waiting, a_hopeless_wait_is_waited_when_not)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    hg_status status = second_in_the_queue("{\"pool\": {\"max_size\": 1}}", &err);
+    cr_assert_eq(status, HG_ERR_POOL_TIMEOUT, "%s", err.message);
+    cr_assert_not_null(strstr(err.message, "no connection came free"), "%s", err.message);
+    cr_assert_eq(stats_now().pool_timeouts, 1);
+}
+
+Test(waiting, nobody_is_refused_before_a_lease_was_measured)
+{
+    hg_lease *lease;
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1, \"min_idle\": 0, \"refuse_hopeless\": true}}");
+    cr_assert_eq(acquire(&lease, 20 * HGI_NS_PER_S, NULL), HG_OK);
+    hg_release(lease, HG_OK);
+}
+
+Test(waiting, a_full_queue_refuses_and_says_so)
+{
+    hg_lease *held, *lease;
+    struct hg_error err = HG_ERROR_INIT;
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1, \"max_waiters\": 1}}");
+    pthread_t waiter;
+    hg_status waited = HG_ERR_CLOSED;
+    cr_assert_eq(acquire(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
+    cr_assert_eq(pthread_create(&waiter, NULL, wait_main, &waited), 0);
+    wait_for(one_waits, NULL, "a caller waits");
+    cr_assert_eq(acquire(&lease, 60 * HGI_NS_PER_S, &err), HG_ERR_POOL_TIMEOUT);
+    cr_assert_not_null(strstr(err.message, "pool.max_waiters"), "%s", err.message);
+    hg_release(held, HG_OK);
+    pthread_join(waiter, NULL);
+    cr_assert_eq(waited, HG_OK);
+}
