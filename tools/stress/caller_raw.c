@@ -107,7 +107,10 @@ static int64_t delay_of(struct hgi_caller *caller, uint32_t n)
         hg_retry_preset(&retry, "aggressive", NULL) < 0)
         return 0;
     retry.jitter = strategy == HGI_STRATEGY_JITTER ? HG_JITTER_FULL : HG_JITTER_NONE;
-    return hg_retry_delay_jittered(&retry, n, 0, random_unit(&caller->random));
+    double unit = random_unit(&caller->jitter);
+    if (caller->draws.count < HGI_DRAWS_MAX)
+        caller->draws.unit[caller->draws.count++] = unit;
+    return hg_retry_delay_jittered(&retry, n, 0, unit);
 }
 
 static int64_t least(int64_t a, int64_t b)

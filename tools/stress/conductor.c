@@ -136,7 +136,10 @@ static bool prepare_counting(struct conductor *c, struct hgi_problem *problem)
     load->bucket[0] = calloc(4 * (size_t)load->buckets, sizeof *load->bucket[0]);
     c->callers = calloc(s->threads, sizeof *c->callers);
     c->values = malloc(s->threads * (size_t)s->sizes.high);
-    if (!load->bucket[0] || !c->callers || !c->values)
+    if (load->strategy == HGI_STRATEGY_JITTER)
+        c->trial->draws = calloc(s->threads, sizeof *c->trial->draws);
+    if (!load->bucket[0] || !c->callers || !c->values ||
+        (load->strategy == HGI_STRATEGY_JITTER && !c->trial->draws))
         return hgi_problem_set(problem, "out of memory");
     for (size_t i = 1; i < 4; i++)
         load->bucket[i] = load->bucket[0] + i * load->buckets;
@@ -144,7 +147,8 @@ static bool prepare_counting(struct conductor *c, struct hgi_problem *problem)
         struct hgi_caller *caller = &c->callers[i];
         caller->load = load;
         caller->number = i;
-        caller->random = random_mix(s->seed + i + 1);
+        caller->random = random_mix(random_mix(s->seed) + i + 1);
+        caller->jitter = random_mix(caller->random);
         caller->value = c->values + i * (size_t)s->sizes.high;
         for (uint32_t k = 0; k < HGI_CALLER_KEYS; k++)
             caller->ledger[k].key = (uint64_t)load->strategy * 1000000 + i * HGI_CALLER_KEYS + k;
@@ -301,6 +305,8 @@ static void add_up(struct conductor *c)
             memcpy(t->first_mismatch, caller->first_mismatch, sizeof t->first_mismatch);
         t->mismatches += caller->mismatches;
         t->not_begun += caller->not_begun;
+        if (t->draws)
+            t->draws[i] = caller->draws;
         hgi_histogram_merge(&t->latency, &caller->latency);
         hgi_histogram_merge(&t->service, &caller->service);
         hgi_histogram_merge(&t->latency_down, &caller->latency_down);

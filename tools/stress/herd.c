@@ -219,8 +219,7 @@ static int run(const struct herd_options *o, cJSON *policy, const char *command)
         code = HGI_EXIT_ASSERTION;
     }
     for (size_t i = 0; i < results.count; i++) {
-        hgi_series_free(&results.trial[i]->series);
-        free(results.trial[i]);
+        hgi_trial_free(results.trial[i]);
     }
     return code;
 }
@@ -241,7 +240,7 @@ static bool check_assertions(const struct herd_options *o, struct hgi_problem *p
     }
     well = well && hgi_assertions_check(&o->outputs, &forms, &empty, problem);
     for (size_t i = 0; i < empty.count; i++)
-        free(empty.trial[i]);
+        hgi_trial_free(empty.trial[i]);
     return well;
 }
 

@@ -55,6 +55,8 @@ struct hgi_caller {
     pthread_t thread;
     uint32_t number;
     uint64_t random;
+    uint64_t jitter; /* a generator of its own: what is called does not change when it is called */
+    struct hgi_draws draws;
     redisContext *raw;      /* of the raw strategies; NULL: not connected */
     int64_t raw_timeout_ns; /* that the socket is set to */
     int64_t

@@ -99,6 +99,19 @@ static void add_figures(cJSON *json, const struct hgi_herd_figures *f)
     add_time(figures, "open_left_ns", f->open_left_ns);
 }
 
+/* Null where no delay is drawn, or by the library, which seeds itself. */
+static void add_draws(cJSON *json, const struct hgi_trial *trial)
+{
+    if (!trial->draws) {
+        cJSON_AddNullToObject(json, "jitter_draws");
+        return;
+    }
+    cJSON *threads = cJSON_AddArrayToObject(json, "jitter_draws");
+    for (uint32_t i = 0; i < trial->threads; i++)
+        cJSON_AddItemToArray(
+            threads, cJSON_CreateDoubleArray(trial->draws[i].unit, (int)trial->draws[i].count));
+}
+
 static void add_breaker(cJSON *json, const struct hgi_trial *trial)
 {
     if (!trial->has_breaker) {
@@ -163,6 +176,7 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     struct hgi_herd_figures f = hgi_herd_figures(trial, naive);
     add_figures(json, &f);
     add_breaker(json, trial);
+    add_draws(json, trial);
     add_server_side(json, trial, &f);
     cJSON *series = cJSON_AddObjectToObject(json, "series");
     add_number(series, "bucket_ns", (double)HGI_BUCKET_NS);

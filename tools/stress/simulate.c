@@ -7,9 +7,8 @@
 #include "tools/common/terminal.h"
 #include "tools/common/timing.h"
 #include "tools/stress/contention.h"
-#include "tools/stress/exits.h"
 #include "tools/stress/herd.h"
-#include "tools/stress/publish.h"
+#include "tools/stress/simulate.h"
 #include "tools/stress/stamp.h"
 
 enum { COLUMNS_MAX = HGI_TABLE_COLUMNS - 1, CLIENTS_MAX = 10000 };
@@ -27,13 +26,20 @@ struct simulation {
 static const char about[] =
     "herdgate-stress simulate: what each kind of backoff costs, on a virtual clock\n"
     "\n"
-    "Clients contend for one optimistic lock, all at once: each reads a version and writes under "
+    "Model lock: clients contend for one optimistic lock, all at once: each reads a version and "
+    "writes under "
     "it,\n"
     "and begins again after a delay if another one wrote in between, until it has written once. "
     "The\n"
     "model is that of \"Exponential Backoff And Jitter\" (AWS Architecture Blog, 2015); the delays "
     "are\n"
-    "the library's own. Nothing is sent, and the same seed gives the same result.\n"
+    "the library's own.\n"
+    "\n"
+    "Model wave: callers fail in the same instant and try again, and breakers that opened together "
+    "send\n"
+    "their first probe: how many do so in the same 10 ms, by kind of jitter.\n"
+    "\n"
+    "Nothing is sent, and the same seed gives the same result.\n"
     "\n"
     "usage: herdgate-stress simulate [options]\n";
 
@@ -173,24 +179,28 @@ static int fail(int code, const struct hgi_problem *problem)
     return code;
 }
 
-int hgi_simulate_main(int count, char *const *arguments, const char *command)
+/* What the command line says. */
+struct simulate_options {
+    struct simulation lock;
+    struct hgi_wave wave;
+    const char *model;
+    const char *clients;
+    struct hgi_outputs outputs;
+    bool real;
+    bool help;
+};
+
+static bool parse(struct simulate_options *o, int count, char *const *arguments,
+                  struct hgi_problem *problem)
 {
-    struct hgi_problem problem = { .text = "out of memory" };
-    struct simulation s = { .settings = { .rounds = 100,
-                                          .base_ns = 5 * NS_PER_MS,
-                                          .cap_ns = 2 * NS_PER_S,
-                                          .network_mean_ns = 10 * NS_PER_MS,
-                                          .network_deviation_ns = 2 * NS_PER_MS,
-                                          .seed = 1 },
-                            .command = command };
-    struct hgi_outputs outputs = { 0 };
-    const char *clients = "10,20,50,100,150,200";
-    bool help = false;
-    struct hgi_contention *c = &s.settings;
+    struct hgi_contention *c = &o->lock.settings;
+    struct hgi_outputs *outputs = &o->outputs;
     const struct hgi_option table[] = {
-        { 0, "clients", HGI_OPTION_TEXT, &clients, "LIST", "10,20,50,100,150,200", 0, 0 },
-        { 0, "base", HGI_OPTION_DURATION, &c->base_ns, "TIME", "the first delay (5ms)", NS_PER_US,
-          3600 * NS_PER_S },
+        { 0, "model", HGI_OPTION_TEXT, &o->model, "M", "lock (the default) or wave", 0, 0 },
+        { 0, "clients", HGI_OPTION_TEXT, &o->clients, "LIST",
+          "10,20,50,100,150,200; of a wave one number (400)", 0, 0 },
+        { 0, "base", HGI_OPTION_DURATION, &c->base_ns, "TIME",
+          "the first delay (5ms; of a wave 400ms)", NS_PER_US, 3600 * NS_PER_S },
         { 0, "cap", HGI_OPTION_DURATION, &c->cap_ns, "TIME", "the longest delay (2s)", NS_PER_US,
           3600 * NS_PER_S },
         { 0, "network", HGI_OPTION_DURATION, &c->network_mean_ns, "TIME",
@@ -198,30 +208,92 @@ int hgi_simulate_main(int count, char *const *arguments, const char *command)
         { 0, "deviation", HGI_OPTION_DURATION, &c->network_deviation_ns, "TIME",
           "the standard deviation of that (2ms)", NS_PER_US, 3600 * NS_PER_S },
         { 0, "rounds", HGI_OPTION_COUNT, &c->rounds, "N", "the mean of so many (100)", 1, 100000 },
+        { 0, "attempts", HGI_OPTION_COUNT, &o->wave.retry.max_attempts, "N",
+          "wave: of each caller, the first included (3)", 2, 16 },
+        { 0, "breakers", HGI_OPTION_COUNT, &o->wave.breakers, "N", "wave: that open together (20)",
+          1, 1000 },
+        { 0, "recovery", HGI_OPTION_DURATION, &o->wave.recovery_ns, "TIME",
+          "wave: of the breakers (1s)", 100 * NS_PER_MS, 60 * NS_PER_S },
+        { 0, "real", HGI_OPTION_FLAG, &o->real, NULL,
+          "wave: also with threads that sleep, on the real clock", 0, 0 },
         { 0, "seed", HGI_OPTION_NUMBER, &c->seed, "N", "of the random numbers (1)", 0, 0 },
-        { 0, "json", HGI_OPTION_MAYBE_TEXT, &outputs.json, "[=F]",
+        { 0, "json", HGI_OPTION_MAYBE_TEXT, &outputs->json, "[=F]",
           "results as JSON, to stdout instead of the tables, or to F", 0, 0 },
-        { 0, "assert", HGI_OPTION_TEXTS, &outputs.assertions, "EXPR",
+        { 0, "assert", HGI_OPTION_TEXTS, &outputs->assertions, "EXPR",
           "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
-        { 'q', "quiet", HGI_OPTION_FLAG, &outputs.quiet, NULL, "no progress and no tables", 0, 0 },
-        { 0, "help", HGI_OPTION_FLAG, &help, NULL, "this text", 0, 0 },
+        { 'q', "quiet", HGI_OPTION_FLAG, &outputs->quiet, NULL, "no progress and no tables", 0, 0 },
+        { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
         { 0 },
     };
-    if (!hgi_options_parse(table, count, arguments, &problem))
-        return fail(HGI_EXIT_USAGE, &problem);
-    if (help) {
+    if (!hgi_options_parse(table, count, arguments, problem))
+        return false;
+    if (o->help) {
         fputs(about, stdout);
         hgi_options_help(table, stdout);
-        return HGI_EXIT_PASS;
     }
-    if (!parse_clients(&s, clients, &problem) ||
-        !hgi_assertions_check(&outputs, &forms, &s, &problem))
-        return fail(HGI_EXIT_USAGE, &problem);
-    hgi_stamp_time(s.began_at);
-    if (!simulate(&s, outputs.quiet, hgi_interrupted()) ||
-        !hgi_publish(&outputs, &forms, &s, &problem))
-        return fail(HGI_EXIT_ENVIRONMENT, &problem);
-    if (s.interrupted)
+    return true;
+}
+
+static int run_lock(struct simulate_options *o, struct hgi_problem *problem)
+{
+    struct simulation *s = &o->lock;
+    if (s->settings.base_ns == 0)
+        s->settings.base_ns = 5 * NS_PER_MS;
+    if (!parse_clients(s, o->clients ? o->clients : "10,20,50,100,150,200", problem) ||
+        !hgi_assertions_check(&o->outputs, &forms, s, problem))
+        return fail(HGI_EXIT_USAGE, problem);
+    hgi_stamp_time(s->began_at);
+    if (!simulate(s, o->outputs.quiet, hgi_interrupted()) ||
+        !hgi_publish(&o->outputs, &forms, s, problem))
+        return fail(HGI_EXIT_ENVIRONMENT, problem);
+    if (s->interrupted)
         return HGI_EXIT_INTERRUPTED;
-    return hgi_assertions_hold(&outputs, &forms, &s) ? HGI_EXIT_PASS : HGI_EXIT_ASSERTION;
+    return hgi_assertions_hold(&o->outputs, &forms, s) ? HGI_EXIT_PASS : HGI_EXIT_ASSERTION;
+}
+
+static int run_wave(struct simulate_options *o, struct hgi_problem *problem)
+{
+    struct simulation *s = &o->lock; /* its settings are those of both */
+    if (!parse_clients(s, o->clients ? o->clients : "400", problem))
+        return fail(HGI_EXIT_USAGE, problem);
+    if (s->count != 1) {
+        hgi_problem_set(problem, "--clients: a wave has one number of them");
+        return fail(HGI_EXIT_USAGE, problem);
+    }
+    o->wave.clients = s->clients[0];
+    o->wave.seed = s->settings.seed;
+    o->wave.retry.initial_delay_ns = s->settings.base_ns ? s->settings.base_ns : 400 * NS_PER_MS;
+    o->wave.retry.max_delay_ns = s->settings.cap_ns;
+    if (o->wave.retry.max_delay_ns < o->wave.retry.initial_delay_ns)
+        o->wave.retry.max_delay_ns = o->wave.retry.initial_delay_ns;
+    int code = hgi_simulate_wave(&o->wave, o->real, &o->outputs, s->command, problem);
+    if (code == HGI_EXIT_USAGE || code == HGI_EXIT_ENVIRONMENT)
+        return fail(code, problem);
+    return code;
+}
+
+int hgi_simulate_main(int count, char *const *arguments, const char *command)
+{
+    struct hgi_problem problem = { .text = "out of memory" };
+    struct simulate_options o = { .lock = { .settings = { .rounds = 100,
+                                                          .cap_ns = 2 * NS_PER_S,
+                                                          .network_mean_ns = 10 * NS_PER_MS,
+                                                          .network_deviation_ns = 2 * NS_PER_MS,
+                                                          .seed = 1 },
+                                            .command = command },
+                                  .wave = { .breakers = 20, .recovery_ns = NS_PER_S },
+                                  .model = "lock" };
+    /* Three attempts, each delay twice the one before. */
+    if (hg_retry_preset(&o.wave.retry, "conservative", NULL) < 0)
+        return fail(HGI_EXIT_ENVIRONMENT, &problem);
+    if (!parse(&o, count, arguments, &problem))
+        return fail(HGI_EXIT_USAGE, &problem);
+    if (o.help)
+        return HGI_EXIT_PASS;
+    if (strcmp(o.model, "wave") == 0)
+        return run_wave(&o, &problem);
+    if (strcmp(o.model, "lock") == 0)
+        return run_lock(&o, &problem);
+    hgi_problem_set(&problem, "--model: '%s' is neither lock nor wave", o.model);
+    return fail(HGI_EXIT_USAGE, &problem);
 }

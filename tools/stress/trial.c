@@ -97,6 +97,15 @@ void hgi_series_free(struct hgi_series *series)
     *series = (struct hgi_series) { 0 };
 }
 
+void hgi_trial_free(struct hgi_trial *trial)
+{
+    if (!trial)
+        return;
+    hgi_series_free(&trial->series);
+    free(trial->draws);
+    free(trial);
+}
+
 /* The sum of the buckets that lie within from..to. */
 static uint64_t sum(const uint32_t *counts, uint32_t count, int64_t from_ns, int64_t to_ns)
 {

@@ -72,7 +72,14 @@ struct hgi_series {
 bool hgi_series_init(struct hgi_series *series, int64_t length_ns);
 void hgi_series_free(struct hgi_series *series);
 
-enum { HGI_STATUSES = 16, HGI_MARKS_MAX = 256 };
+enum { HGI_STATUSES = 16, HGI_MARKS_MAX = 256, HGI_DRAWS_MAX = 4 };
+
+/* The first random numbers that a thread's delays were drawn by, each in [0, 1). The same seed gives
+ * the same ones; how many it takes to get through a trial is the clock's affair. */
+struct hgi_draws {
+    uint32_t count;
+    double unit[HGI_DRAWS_MAX];
+};
 
 /* From at_ns on the breaker was in that state. */
 struct hgi_breaker_mark {
@@ -109,11 +116,15 @@ struct hgi_trial {
     uint64_t transitions;
     uint32_t mark_count;
     struct hgi_breaker_mark mark[HGI_MARKS_MAX];
+    struct hgi_draws *draws;   /* of each thread, where delays are drawn; else NULL */
     uint32_t threads_well;     /* whose last call, after the trial, was answered */
     uint32_t connections_live; /* at the end */
     uint64_t mismatches;       /* replies that were not their command's */
     char first_mismatch[200];
 };
+
+/* NULL does nothing. */
+void hgi_trial_free(struct hgi_trial *trial);
 
 struct hgi_herd_results {
     struct hgi_herd_settings settings;
