@@ -20,14 +20,13 @@ static_assert(offsetof(struct hgi_machine, open_ticks) == 24, "no padding in the
 static_assert(WINDOW_HEAD == 40, "no padding in the window's settings");
 
 void hgi_segment_fill(struct hgi_segment *segment, const struct hg_breaker_options *options,
-                      uint64_t time_namespace)
+                      uint32_t generation, uint64_t time_namespace)
 {
     struct hg_breaker *breaker = &segment->breaker;
     memset(segment, 0, sizeof *segment);
-    /* Begun anywhere, so that permits of a segment that was here before are late. relaxed: nobody else
-     * sees the segment before it is linked to its name. */
-    uint64_t generation = options->seed >> 32 & HGI_GENERATION_MAX;
-    atomic_store_explicit(&breaker->word, generation << HGI_GENERATION_SHIFT, memory_order_relaxed);
+    /* relaxed: nobody else sees the segment before it is linked to its name. */
+    atomic_store_explicit(&breaker->word, (uint64_t)generation << HGI_GENERATION_SHIFT,
+                          memory_order_relaxed);
     hgi_options_decode(&breaker->machine, options);
     breaker->permit_age_ns = hgi_options_permit_age(&breaker->machine);
     breaker->flags = HGI_IS_SHARED | (options->window_length_ns > 0 ? HGI_HAS_WINDOW : 0);
@@ -103,7 +102,7 @@ hg_status hgi_segment_check(const struct hgi_segment *segment, uint64_t time_nam
         status = check_options(segment, options, err);
     if (status < 0)
         return status;
-    hgi_segment_fill(&expected, options, time_namespace);
+    hgi_segment_fill(&expected, options, 0, time_namespace);
     if (breaker->flags != expected.breaker.flags ||
         breaker->permit_age_ns != expected.breaker.permit_age_ns ||
         memcmp(&breaker->machine, &expected.breaker.machine, MACHINE_SIZE) != 0 ||

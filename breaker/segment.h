@@ -51,9 +51,9 @@ static_assert(offsetof(struct hgi_segment, window) == 1472, "the layout above");
 static_assert(sizeof(struct hgi_segment) == HGI_SEGMENT_SIZE, "the layout above");
 static_assert(sizeof(struct hg_breaker_options) <= HGI_SEGMENT_OPTIONS_SIZE, "the settings fit");
 
-/* Make a whole segment of checked options, closed, in its first generation. options->seed is not 0. */
+/* Make a whole segment of checked options, closed, in this generation. options->seed is not 0. */
 void hgi_segment_fill(struct hgi_segment *segment, const struct hg_breaker_options *options,
-                      uint64_t time_namespace);
+                      uint32_t generation, uint64_t time_namespace);
 
 /* Whether a segment is one that hgi_segment_fill() could have begun and the machine have brought to
  * where it is. *options: its settings. On failure the message ends a sentence that begins with the

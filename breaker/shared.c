@@ -44,61 +44,69 @@ static uint64_t load_word(hg_breaker *breaker)
 
 /* --- a file that holds a segment worth mapping --- */
 
-/* Judge the segment of an open file, as this process would see it. */
-static hg_status check_content(const struct hgi_place *place, int fd,
-                               struct hg_breaker_options *options, bool *retired,
-                               struct hg_error *err)
+/* Map an open file's segment and judge it, as this process sees it. On an error nothing is mapped. */
+static hg_status map_segment(const struct hgi_place *place, int fd, struct hgi_segment **out,
+                             struct hg_breaker_options *options, struct hg_error *err)
 {
     struct hg_error inner = HG_ERROR_INIT;
     void *mapped = mmap(NULL, HGI_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (mapped == MAP_FAILED)
         return cannot_map(place, errno, err);
-    struct hgi_segment *segment = mapped;
-    hg_status status = hgi_segment_check(segment, hgi_time_namespace(), options, &inner);
-    *retired = status == HG_OK && hgi_word_state(load_word(&segment->breaker)) == HGI_RETIRED;
-    munmap(mapped, HGI_SEGMENT_SIZE);
-    if (status < 0)
+    hg_status status = hgi_segment_check(mapped, hgi_time_namespace(), options, &inner);
+    if (status < 0) {
+        munmap(mapped, HGI_SEGMENT_SIZE);
         return hgi_error_set(err, status, "shared breaker %s (%s) %s", place->name, place->path,
                              inner.message);
+    }
+    *out = mapped;
     return HG_OK;
 }
 
-static hg_status create(const struct hgi_place *place, const struct hg_breaker_options *options,
-                        int *fd, struct hg_error *err)
+/* What is wanted of a name. */
+struct want {
+    const struct hgi_place *place;
+    const struct hg_breaker_options *options; /* if it has to be made */
+    bool may_create;
+    uint32_t generation; /* to begin at, if made */
+    int64_t patience_ns; /* for another one who removes it */
+};
+
+static hg_status create(const struct want *want, int *fd, struct hg_error *err)
 {
     struct hgi_segment content;
-    struct hg_breaker_options made = *options;
+    struct hg_breaker_options made = *want->options;
     if (made.seed == 0)
-        made.seed = hgi_breaker_seed(place);
-    hgi_segment_fill(&content, &made, hgi_time_namespace());
-    return hgi_place_create(place, &content, fd, err);
+        made.seed = hgi_breaker_seed(want);
+    hgi_segment_fill(&content, &made, want->generation & HGI_GENERATION_MAX, hgi_time_namespace());
+    return hgi_place_create(want->place, &content, fd, err);
 }
 
-/* The name's file, made if there is none; a retired one that was left behind is removed. `found`: the
- * settings that are in it. */
-static hg_status obtain(const struct hgi_place *place, const struct hg_breaker_options *options,
-                        bool may_create, int64_t patience_ns, int *fd,
+/* The name's segment, mapped; made if there is none; a retired one that was left behind is removed.
+ * `found`: the settings that are in it. */
+static hg_status obtain(const struct want *want, struct hgi_segment **segment,
                         struct hg_breaker_options *found, struct hg_error *err)
 {
+    const struct hgi_place *place = want->place;
     /* Each turn but the last is one that another process took part in. */
     for (int i = 0; i < TRIES; i++) {
-        bool retired = false;
-        hg_status status = hgi_place_attach(place, fd, err);
-        if (status == HG_ERR_NOT_FOUND && may_create) {
-            status = create(place, options, fd, err);
-            if (status == HG_OK && *fd < 0)
+        int fd;
+        hg_status status = hgi_place_attach(place, &fd, err);
+        if (status == HG_ERR_NOT_FOUND && want->may_create) {
+            status = create(want, &fd, err);
+            if (status == HG_OK && fd < 0)
                 continue;
         }
         if (status < 0)
             return status;
-        status = check_content(place, *fd, found, &retired, err);
-        if (status == HG_OK && retired)
-            status = hgi_place_unlink(place, *fd, patience_ns, err);
-        else if (status == HG_OK)
-            return status;
-        close(*fd);
-        *fd = -1;
-        if (status < 0)
+        status = map_segment(place, fd, segment, found, err);
+        bool retired =
+            status == HG_OK && hgi_word_state(load_word(&(*segment)->breaker)) == HGI_RETIRED;
+        if (retired) {
+            munmap(*segment, HGI_SEGMENT_SIZE);
+            status = hgi_place_unlink(place, fd, want->patience_ns, err);
+        }
+        close(fd);
+        if (status < 0 || !retired)
             return status;
     }
     return hgi_error_set(err, HG_ERR_TIMEOUT,
@@ -120,14 +128,15 @@ static hg_breaker *breaker_of(struct hgi_shared *shared)
     return (hg_breaker *)((char *)shared + shared->private_size);
 }
 
-/* Map a file as the segment, over whatever is there. */
-static bool map_segment(struct hgi_shared *shared, int fd)
+/* Put a mapped segment behind the private pages, over whatever is there. */
+static bool move_segment(struct hgi_shared *shared, struct hgi_segment *segment)
 {
-    return mmap(breaker_of(shared), shared->shared_size, PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+    return mremap(segment, HGI_SEGMENT_SIZE, HGI_SEGMENT_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+                  breaker_of(shared)) != MAP_FAILED;
 }
 
-static struct hgi_shared *map_all(int fd)
+/* Private pages, with the segment behind them. NULL: errno says why. */
+static struct hgi_shared *make_pages(struct hgi_segment *segment)
 {
     size_t private_size = whole_pages(sizeof(struct hgi_shared) + sizeof(struct hgi_local));
     size_t shared_size = whole_pages(HGI_SEGMENT_SIZE);
@@ -138,7 +147,7 @@ static struct hgi_shared *map_all(int fd)
     struct hgi_shared *shared = pages;
     shared->private_size = private_size;
     shared->shared_size = shared_size;
-    if (map_segment(shared, fd))
+    if (move_segment(shared, segment))
         return shared;
     int error = errno;
     hgi_shared_unmap(shared);
@@ -190,44 +199,45 @@ hg_status hgi_shared_open(hg_breaker **out, const char *name,
                           const struct hgi_shared_how *how, struct hg_error *err)
 {
     struct hg_breaker_options wanted, found;
-    struct hgi_shared *shared = NULL;
+    struct hgi_segment *segment = NULL;
     struct hgi_place place;
-    int fd = -1;
     *out = NULL;
     hg_status status = hgi_options_read(&wanted, options, err);
     if (status == HG_OK)
         status = hgi_place_init(&place, how->directory, name, err);
     if (status < 0)
         return status;
-    status = obtain(&place, &wanted, !how->only_attach, PATIENCE_NS, &fd, &found, err);
+    const struct want want = {
+        .place = &place,
+        .options = &wanted,
+        .may_create = !how->only_attach,
+        .generation = (uint32_t)(hgi_breaker_seed(&found) >> 32), /* not that of one before it */
+        .patience_ns = PATIENCE_NS,
+    };
+    status = obtain(&want, &segment, &found, err);
     if (status < 0)
         return status;
     if (how->only_attach)
         wanted = found;
-    struct hg_error told = HG_ERROR_INIT;
-    status = compare(&place, &wanted, &found, &told);
-    if (status < 0) {
-        hgi_error_set(err, status, "%s", told.message);
-        goto out;
+    status = compare(&place, &wanted, &found, err);
+    struct hgi_shared *shared = status == HG_OK ? make_pages(segment) : NULL;
+    if (!shared) {
+        int error = errno;
+        munmap(segment, HGI_SEGMENT_SIZE);
+        return status < 0 ? status : cannot_map(&place, error, err);
     }
-    shared = map_all(fd);
-    status = shared ? begin(shared, &place, &wanted, how, err) : cannot_map(&place, errno, err);
+    status = begin(shared, &place, &wanted, how, err);
     if (status < 0)
-        goto out;
-    *out = breaker_of(shared);
-    shared = NULL;
-    hgi_error_clear(err);
-    hgi_error_message(err, "%s", told.message);
-out:
-    if (shared)
         hgi_shared_unmap(shared);
-    close(fd);
+    else
+        *out = breaker_of(shared);
     return status;
 }
 
 /* --- what others did --- */
 
-/* Hand what was found in the word to the listeners, once. Gives the word. */
+/* Hand what was found in the word to the listeners, once. Gives the word. anew: it is that of another
+ * segment, which the caller has just mapped, and is done with by this. */
 static uint64_t find_transition(hg_breaker *breaker, bool anew)
 {
     struct hgi_local *local = hgi_local_of(breaker);
@@ -253,18 +263,39 @@ static uint64_t find_transition(hg_breaker *breaker, bool anew)
         node->order = order;
         node->anew = anew;
     }
-    hgi_events_end(events, node, found);
+    if (anew) /* [R1] release: the segment is mapped and told of; pairs with [R1] above and below. */
+        atomic_store_explicit(&local->shared->reopening, 0, memory_order_release);
+    hgi_events_end(events, node, found); /* listeners are called with nothing held */
     return word;
 }
 
-/* Find the successor of a retired segment and map it; one thread does. */
+/* Map the successor of a segment that ended in this word. */
+static bool map_successor(hg_breaker *breaker, uint64_t retired)
+{
+    struct hgi_shared *shared = hgi_local_of(breaker)->shared;
+    struct hg_breaker_options found;
+    /* Far from the generations of permits that are still out. No patience: callers are waiting. */
+    const struct want want = {
+        .place = &shared->place,
+        .options = &hgi_local_of(breaker)->options,
+        .may_create = shared->may_create,
+        .generation = hgi_word_generation(retired) + HGI_GENERATION_MAX / 4 +
+                      (uint32_t)(hgi_breaker_seed(shared) >> 49),
+    };
+    struct hgi_segment *segment = NULL;
+    if (obtain(&want, &segment, &found, NULL) < 0)
+        return false;
+    if (move_segment(shared, segment))
+        return true;
+    munmap(segment, HGI_SEGMENT_SIZE);
+    return false;
+}
+
+/* Leave a retired segment for its successor; one thread does. */
 static void reopen(hg_breaker *breaker)
 {
-    struct hgi_local *local = hgi_local_of(breaker);
-    struct hgi_shared *shared = local->shared;
-    struct hg_breaker_options found;
+    struct hgi_shared *shared = hgi_local_of(breaker)->shared;
     uint32_t nobody = 0;
-    int fd = -1;
     int64_t now_ns = hgi_now_ns();
     /* relaxed: when to try again, no more. */
     if (now_ns < atomic_load_explicit(&shared->next_try_ns, memory_order_relaxed))
@@ -273,19 +304,15 @@ static void reopen(hg_breaker *breaker)
     if (!atomic_compare_exchange_strong_explicit(&shared->reopening, &nobody, 1,
                                                  memory_order_acquire, memory_order_relaxed))
         return;
-    bool mapped = false;
-    if (hgi_word_state(load_word(breaker)) == HGI_RETIRED) {
-        if (obtain(&shared->place, &local->options, shared->may_create, 0, &fd, &found, NULL) ==
-            HG_OK) {
-            mapped = map_segment(shared, fd);
-            close(fd);
+    uint64_t word = load_word(breaker);
+    if (hgi_word_state(word) == HGI_RETIRED) {
+        if (map_successor(breaker, word)) {
+            find_transition(breaker, true);
+            return;
         }
-        if (!mapped)
-            atomic_store_explicit(&shared->next_try_ns, now_ns + RETRY_NS, memory_order_relaxed);
+        atomic_store_explicit(&shared->next_try_ns, now_ns + RETRY_NS, memory_order_relaxed);
     }
-    if (mapped)
-        find_transition(breaker, true);
-    /* [R1] release: the segment is mapped and told of; pairs with [R1] above. */
+    /* [R1] release: as in find_transition(), with which it pairs. */
     atomic_store_explicit(&shared->reopening, 0, memory_order_release);
 }
 
@@ -318,25 +345,20 @@ hg_status hgi_shared_unlink(const char *directory, const char *name, struct hg_e
 {
     struct hgi_place place;
     struct hg_breaker_options found;
-    bool retired = false;
+    struct hgi_segment *segment = NULL;
     int fd = -1;
     hg_status status = hgi_place_init(&place, directory, name, err);
     if (status == HG_OK)
         status = hgi_place_attach(&place, &fd, err);
     if (status < 0)
         return status;
-    status = check_content(&place, fd, &found, &retired, err);
+    status = map_segment(&place, fd, &segment, &found, err);
     if (status == HG_OK) {
         /* First retired, then removed: killed in between, it leaves a name that the next one cleans
          * up, and not two segments that both live. */
-        void *mapped = mmap(NULL, HGI_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (mapped == MAP_FAILED) {
-            status = cannot_map(&place, errno, err);
-        } else {
-            retire(mapped);
-            munmap(mapped, HGI_SEGMENT_SIZE);
-            status = hgi_place_unlink(&place, fd, PATIENCE_NS, err);
-        }
+        retire(segment);
+        munmap(segment, HGI_SEGMENT_SIZE);
+        status = hgi_place_unlink(&place, fd, PATIENCE_NS, err);
     }
     close(fd);
     if (status == HG_OK)

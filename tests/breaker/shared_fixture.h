@@ -62,6 +62,41 @@ static inline struct hgi_segment *shared_segment(const struct shared_folder *fol
     return mapped;
 }
 
+static inline hg_breaker *shared_opened(const struct shared_folder *folder, const char *name,
+                                        const struct hg_breaker_options *options)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    hg_breaker *breaker;
+    hg_status status = hgi_shared_open(&breaker, name, options, &folder->how, &err);
+    if (status < 0)
+        fprintf(stderr, "%s\n", err.message);
+    REQUIRE(status == HG_OK);
+    return breaker;
+}
+
+static inline void shared_unlinked(const struct shared_folder *folder, const char *name)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    hg_status status = hgi_shared_unlink(folder->path, name, &err);
+    if (status < 0)
+        fprintf(stderr, "%s\n", err.message);
+    REQUIRE(status == HG_OK);
+}
+
+static inline hg_permit admitted(hg_breaker *breaker)
+{
+    hg_permit permit;
+    REQUIRE(hg_breaker_admit(breaker, &permit));
+    return permit;
+}
+
+static inline struct hg_breaker_snapshot snapshot_of(hg_breaker *breaker)
+{
+    struct hg_breaker_snapshot snapshot = { .size = sizeof snapshot };
+    hg_breaker_take_snapshot(breaker, &snapshot);
+    return snapshot;
+}
+
 /* Run in a child; its exit status. A signal that ends it is 128 and the signal's number. */
 static inline int in_child(int (*run)(void *arg), void *arg)
 {

@@ -51,13 +51,6 @@ static void fail_once(hg_breaker *breaker)
     hg_breaker_report(breaker, permit, HG_RESULT_FAILURE, 0);
 }
 
-static struct hg_breaker_snapshot snapshot_of(hg_breaker *breaker)
-{
-    struct hg_breaker_snapshot snapshot = { .size = sizeof snapshot };
-    hg_breaker_take_snapshot(breaker, &snapshot);
-    return snapshot;
-}
-
 static int fails_once(void *arg)
 {
     (void)arg;

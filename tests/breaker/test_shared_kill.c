@@ -1,0 +1,296 @@
+/* A process that shares a breaker is killed with SIGKILL at a random moment, again and again: the others
+ * go on, and what is promised of the breaker holds.
+ *
+ * PROCESSES children call as fast as they can, on one clock that they all move, so that all states are
+ * passed thousands of times. Each round kills one of them and begins another; a round is over when
+ * every one has made calls since. Two acts:
+ *
+ *     calls    probes out at once are counted by generation, and the breaker's counters are held
+ *              against what the processes began and ended
+ *     names    processes also unlink the breaker, so that it is made, left and opened anew all the time
+ *
+ * HERDGATE_SEED repeats the choices; HERDGATE_ROUNDS sets the rounds, HERDGATE_LONG=1 makes them many. An
+ * act ends early, and says so, where its rounds take too long: HERDGATE_SECONDS.
+ */
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "tests/breaker/shared_fixture.h"
+
+#define NAME "/kill"
+
+enum { PROCESSES = 8, MAX_CALLS = 3, GENERATIONS = 65536, CALLS_A_ROUND = 64 };
+
+/* What the processes share besides the breaker; no pointer in it is of one of them alone. */
+struct common {
+    struct test_clock now;
+    _Atomic uint64_t begun[PROCESSES];    /* written by the child of the place: calls of admit */
+    _Atomic uint64_t admitted[PROCESSES]; /* ... that were admitted */
+    _Atomic uint64_t retired;             /* written by children: unlinks that worked */
+    _Atomic int32_t probes_out[GENERATIONS];
+};
+
+static struct shared_folder folder;
+static struct common *common;
+static struct hg_breaker_options options = HG_BREAKER_OPTIONS_INIT;
+static bool names; /* the second act */
+
+/* --- a child --- */
+
+struct heard {
+    bool inside;
+    bool began;
+    uint32_t generation;
+};
+
+/* Each generation at most once, in order, and what is missed adds up. */
+static void hear(void *arg, const struct hg_breaker_event *event)
+{
+    struct heard *heard = arg;
+    REQUIRE(!heard->inside);
+    heard->inside = true;
+    uint32_t steps = (event->generation - heard->generation) & HGI_GENERATION_MAX;
+    if (heard->began && !names) {
+        REQUIRE(((event->missed + 1) & HGI_GENERATION_MAX) == steps);
+        REQUIRE(event->elsewhere || event->from != event->to || event->to == HG_BREAKER_CLOSED);
+    }
+    heard->generation = event->generation;
+    heard->began = true;
+    heard->inside = false;
+}
+
+static void probe_comes(uint32_t generation)
+{
+    /* The generation comes round: its probes of the turn before are lost or back. */
+    atomic_store(&common->probes_out[(generation + GENERATIONS / 2) % GENERATIONS], 0);
+    int32_t before = atomic_fetch_add(&common->probes_out[generation], 1);
+    REQUIRE(names || before < MAX_CALLS);
+}
+
+static void call(hg_breaker *breaker, uint32_t place, uint64_t choice)
+{
+    hg_permit permit;
+    atomic_fetch_add(&common->begun[place], 1);
+    if (!hg_breaker_admit(breaker, &permit))
+        return;
+    atomic_fetch_add(&common->admitted[place], 1);
+    uint32_t generation = hgi_word_generation(permit.opaque);
+    if (hgi_permit_is_probe(permit)) {
+        probe_comes(generation);
+        if (choice % 16 == 7)
+            return; /* lost: its place stays taken until the lease ends */
+        atomic_fetch_sub(&common->probes_out[generation], 1);
+    }
+    switch (choice >> 32 & 7) {
+    case 0:
+        hg_breaker_cancel(breaker, permit);
+        break;
+    case 1:
+    case 2:
+        hg_breaker_report(breaker, permit, HG_RESULT_FAILURE, 0);
+        break;
+    default:
+        hg_breaker_report(breaker, permit, HG_RESULT_SUCCESS, 0);
+    }
+}
+
+/* Never returns: it is killed. */
+_Noreturn static void live(uint32_t place, uint64_t random)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    for (;;) {
+        struct heard heard = { 0 };
+        hg_breaker *breaker;
+        hg_status status = hgi_shared_open(&breaker, NAME, &options, &folder.how, &err);
+        if (status < 0)
+            fprintf(stderr, "%s\n", err.message);
+        REQUIRE(status == HG_OK);
+        REQUIRE(hg_breaker_listen(breaker, hear, &heard, NULL) == HG_OK);
+        for (;;) {
+            uint64_t choice = test_random(&random);
+            if (choice % 128 == 0)
+                test_clock_pass(&common->now, (int64_t)(choice >> 8) % (2 * HGI_NS_PER_MS));
+            call(breaker, place, choice);
+            if ((choice >> 40) % 64 == 5)
+                sched_yield();
+            if ((choice >> 40) % 4096 == 7)
+                hg_breaker_reset(breaker);
+            if (names && (choice >> 40) % 1024 == 9 &&
+                hgi_shared_unlink(folder.path, NAME, NULL) == HG_OK)
+                atomic_fetch_add(&common->retired, 1);
+            if ((choice >> 40) % 2048 == 11)
+                break; /* opens it anew */
+        }
+        hg_breaker_free(breaker);
+    }
+}
+
+/* --- the parent --- */
+
+static pid_t children[PROCESSES];
+
+static void begin_child(uint32_t place, uint64_t random)
+{
+    fflush(NULL);
+    children[place] = fork();
+    REQUIRE(children[place] >= 0);
+    if (children[place] > 0)
+        return;
+    REQUIRE(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    live(place, random);
+}
+
+static void kill_child(uint32_t place)
+{
+    int status;
+    REQUIRE(kill(children[place], SIGKILL) == 0);
+    while (waitpid(children[place], &status, 0) < 0)
+        REQUIRE(errno == EINTR);
+    /* One that had ended by itself found that something does not hold, and has said what. */
+    REQUIRE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void nobody_has_ended(void)
+{
+    int status;
+    REQUIRE(waitpid(-1, &status, WNOHANG) == 0);
+}
+
+/* Until every child has made calls since `since`. */
+static void wait_for_all(const uint64_t *since)
+{
+    int64_t limit_ns = hgi_now_ns() + 120 * HGI_NS_PER_S;
+    for (uint32_t i = 0; i < PROCESSES;) {
+        if (atomic_load(&common->begun[i]) >= since[i] + CALLS_A_ROUND) {
+            i++;
+            continue;
+        }
+        nobody_has_ended();
+        REQUIRE(hgi_now_ns() < limit_ns); /* one is wedged */
+        hgi_sleep_until(hgi_now_ns() + 100 * HGI_NS_PER_US);
+    }
+}
+
+static void one_round(uint64_t *random)
+{
+    uint64_t since[PROCESSES];
+    uint64_t choice = test_random(random);
+    uint32_t place = (uint32_t)(choice % PROCESSES);
+    hgi_sleep_until(hgi_now_ns() + (int64_t)(choice >> 16) % HGI_NS_PER_MS);
+    kill_child(place);
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        since[i] = atomic_load(&common->begun[i]);
+    begin_child(place, test_random(random));
+    wait_for_all(since);
+}
+
+/* The word is legal at any moment, and the settings are what they were. */
+static void check_segment(void)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    struct hg_breaker_options found;
+    struct hgi_segment *segment = shared_segment(&folder, NAME);
+    hg_status status = hgi_segment_check(segment, hgi_time_namespace(), &found, &err);
+    if (status < 0)
+        fprintf(stderr, "the segment %s\n", err.message);
+    REQUIRE(status == HG_OK);
+    munmap(segment, sizeof *segment);
+}
+
+/* Counters never exceed the truth: between what was ended and what was begun. */
+static struct hg_breaker_snapshot check_counters(hg_breaker *breaker, uint64_t killed)
+{
+    struct hg_breaker_snapshot now = { .size = sizeof now };
+    uint64_t begun = 0, admitted = 0;
+    hg_breaker_take_snapshot(breaker, &now);
+    for (uint32_t i = 0; i < PROCESSES; i++) {
+        begun += atomic_load(&common->begun[i]);
+        admitted += atomic_load(&common->admitted[i]);
+    }
+    REQUIRE(now.admitted <= begun && now.admitted + killed >= admitted);
+    REQUIRE(now.admitted + now.refused <= begun);
+    REQUIRE(now.admitted + now.refused + killed >= begun);
+    REQUIRE(now.succeeded + now.failed + now.late + now.cancelled <= now.admitted + killed);
+    REQUIRE(now.transitions + killed >= now.opened);
+    return now;
+}
+
+/* Whatever state the killed ones left: calls that go well close it. */
+static void it_closes_again(hg_breaker *breaker)
+{
+    hg_breaker_reset(breaker);
+    hg_breaker_trip(breaker);
+    for (int i = 0; hg_breaker_state_now(breaker) != HG_BREAKER_CLOSED; i++) {
+        hg_permit permit;
+        REQUIRE(i < 10000);
+        test_clock_pass(&common->now, HGI_NS_PER_MS);
+        if (hg_breaker_admit(breaker, &permit))
+            hg_breaker_report(breaker, permit, HG_RESULT_SUCCESS, 0);
+    }
+}
+
+static void act(const char *title, bool with_names, uint64_t rounds, uint64_t *random)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    hg_breaker *breaker;
+    names = with_names;
+    memset(common, 0, sizeof *common);
+    atomic_store(&common->now.now_ns, 1000 * HGI_NS_PER_S);
+    int64_t began_ns = hgi_now_ns();
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        begin_child(i, test_random(random));
+    uint64_t none[PROCESSES] = { 0 };
+    wait_for_all(none);
+    uint64_t done = 0;
+    int64_t limit_ns =
+        (int64_t)test_number("HERDGATE_SECONDS", test_rounds(40, 3600)) * HGI_NS_PER_S;
+    for (; done < rounds && hgi_now_ns() - began_ns < limit_ns; done++) {
+        one_round(random);
+        if (!names)
+            check_segment();
+    }
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        kill_child(i);
+    REQUIRE(hgi_shared_open(&breaker, NAME, &options, &folder.how, &err) == HG_OK);
+    struct hg_breaker_snapshot now = { .size = sizeof now };
+    hg_breaker_take_snapshot(breaker, &now);
+    uint64_t killed = done + PROCESSES; /* each may have been between a step and its count */
+    if (!names)
+        now = check_counters(breaker, killed);
+    uint64_t retired = atomic_load(&common->retired);
+    REQUIRE(names ? retired > 0 : now.opened > done / 10);
+    it_closes_again(breaker);
+    hg_breaker_free(breaker);
+    REQUIRE(hgi_shared_unlink(folder.path, NAME, &err) == HG_OK);
+    printf("%s: %" PRIu64 " of %" PRIu64 " rounds, %" PRIu64 " calls, %" PRIu64
+           " transitions, %" PRIu64 " probes, %" PRIu64 " unlinked, %.1f s\n",
+           title, done, rounds, now.admitted + now.refused, now.transitions, now.probes, retired,
+           (double)(hgi_now_ns() - began_ns) / 1e9);
+    fflush(stdout);
+}
+
+int main(void)
+{
+    static const char *const nothing[] = { NULL };
+    uint64_t random = test_seed();
+    uint64_t rounds = test_number("HERDGATE_ROUNDS", test_rounds(1000, 50000));
+    void *memory =
+        mmap(NULL, sizeof *common, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    common = memory;
+    options.half_open_max_calls = MAX_CALLS;
+    options.failure_threshold = 3;
+    options.recovery_timeout_ns = 10 * HGI_NS_PER_MS;
+    options.recovery_timeout_max_ns = 100 * HGI_NS_PER_MS;
+    options.probe_lease_ns = 50 * HGI_NS_PER_MS;
+    options.window_length_ns = HGI_NS_PER_S;
+    shared_folder_make(&folder);
+    folder.how.clock = test_clock_now;
+    folder.how.clock_arg = &common->now;
+    act("calls", false, rounds, &random);
+    act("names", true, rounds / 4 + 1, &random);
+    shared_folder_remove(&folder, nothing);
+    return 0;
+}
