@@ -28,6 +28,7 @@
 #include "policy/settings.h"
 #include "pool/cancel.h"
 #include "pool/conn.h"
+#include "pool/usage.h"
 
 enum { HGI_CACHE_LINE = 64, HGI_CALL_STRIPES = 16, HGI_CONNECTING_MAX = 64 };
 
@@ -177,6 +178,7 @@ struct hg_pool {
     pthread_t keeper;
     pthread_t dialers[HGI_CONNECTING_MAX];
     uint32_t dialer_count;
+    struct hgi_usage usage; /* the keeper's */
     int epoll_fd;
     int wake_fd; /* eventfd: wakes the keeper */
 

@@ -3,8 +3,8 @@
  * It sleeps in epoll. Every connection is registered once, edge-triggered and for the server's end of
  * it only, so replies never wake it; a connection that the server closed is gone before anyone borrows
  * it. Once per sweep it owns each free slot for a moment, by the same CAS as a caller, and closes what
- * is too old, idle for too long or has bytes nobody asked for, pings what has long been silent, and
- * warns of leases that are held for long.
+ * is too old, idle for too long, above the recent peak of use, or has bytes nobody asked for, pings
+ * what has long been silent, and warns of leases that are held for long.
  *
  * It is also the last one out: when the pool closes, it waits until calls, leases and dialers are gone.
  */
@@ -93,7 +93,7 @@ static bool passed(int64_t now_ns, int64_t since_ns, int64_t limit_ns)
 
 /* Look at one idle connection. */
 static void inspect_idle(hg_pool *pool, const struct hgi_pool_settings *settings,
-                         struct hgi_slot *slot, int64_t now_ns, uint32_t *spare)
+                         struct hgi_slot *slot, int64_t now_ns, uint32_t *spare, uint32_t *unused)
 {
     if (!own_idle(slot))
         return;
@@ -104,8 +104,9 @@ static void inspect_idle(hg_pool *pool, const struct hgi_pool_settings *settings
         hgi_discard(pool, slot);
         return;
     }
-    if (*spare > 0 && passed(now_ns, used_ns, settings->idle_timeout_ns)) {
+    if (*spare > 0 && (*unused > 0 || passed(now_ns, used_ns, settings->idle_timeout_ns))) {
         (*spare)--;
+        *unused -= *unused > 0;
         hgi_discard(pool, slot);
         return;
     }
@@ -142,15 +143,33 @@ static void warn_of_lease(hg_pool *pool, const struct hgi_pool_settings *setting
     hgi_pool_log(pool, HG_LOG_LEASE_WARNING, 0, NULL, NULL, text);
 }
 
+/* How many connections have not been needed for idle_timeout, whichever they are. */
+static uint32_t look_at_usage(hg_pool *pool, const struct hgi_pool_settings *settings,
+                              int64_t now_ns, uint32_t connected)
+{
+    uint32_t in_use = 0;
+    if (settings->idle_timeout_ns < 0)
+        return 0;
+    /* relaxed, both: a sample. */
+    for (uint32_t i = 0; i < hgi_size_reached(pool); i++)
+        in_use +=
+            atomic_load_explicit(&pool->slots[i].state, memory_order_relaxed) == HGI_SLOT_LEASED;
+    uint64_t queued = atomic_load_explicit(&pool->counters.queued, memory_order_relaxed);
+    hgi_usage_note(&pool->usage, now_ns, settings->idle_timeout_ns, connected, in_use, queued);
+    return hgi_usage_spare(&pool->usage, connected);
+}
+
 static void sweep(hg_pool *pool, const struct hgi_pool_settings *settings)
 {
     int64_t now_ns = hgi_now_ns();
     pthread_mutex_lock(&pool->mutex);
     uint32_t floor = settings->min_idle;
-    uint32_t spare = pool->connected > floor ? pool->connected - floor : 0;
+    uint32_t connected = pool->connected;
     pthread_mutex_unlock(&pool->mutex);
+    uint32_t spare = connected > floor ? connected - floor : 0;
+    uint32_t unused = look_at_usage(pool, settings, now_ns, connected);
     for (uint32_t i = 0; i < hgi_size_reached(pool); i++) {
-        inspect_idle(pool, settings, &pool->slots[i], now_ns, &spare);
+        inspect_idle(pool, settings, &pool->slots[i], now_ns, &spare, &unused);
         warn_of_lease(pool, settings, &pool->slots[i], now_ns);
     }
     hgi_snapshots_collect(pool);
