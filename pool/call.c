@@ -30,10 +30,10 @@ void hgi_take_failed(const struct hgi_take *take, hg_status status, struct hgi_a
     attempt->status = status;
     attempt->queue_ns = take->queue_ns;
     attempt->dial_ns = take->dial_ns;
-    attempt->verdict.view = HGI_VIEW_NOTHING;
     attempt->refused = !take->dial_failed;
-    if (take->dial_failed) {
-        attempt->verdict = take->verdict;
+    if (!take->dial_failed) {
+        attempt->verdict.view = HGI_VIEW_NOTHING;
+    } else {
         attempt->verdict.outcome = HG_OUTCOME_NOT_SENT;
         attempt->verdict.view = attempt->is_probe ? HGI_VIEW_FAILURE : HGI_VIEW_NOTHING;
     }
@@ -62,6 +62,7 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     hg_pool *pool = call->pool;
     struct hgi_take take = { .settings = call->snapshot->settings,
                              .deadline_ns = attempt->call_deadline_ns,
+                             .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };
     hg_status status = hgi_take(pool, &take, attempt->error);
     if (status != HG_OK) {
@@ -81,8 +82,9 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     if (attempt->status != HG_OK)
         attempt->verdict = lease->verdict;
     attempt->nil = reply && reply->type == REDIS_REPLY_NIL;
-    hgi_lease_end(lease);
-    attempt->server_ns = hgi_now_ns() - began_ns;
+    const int64_t ended_ns = hgi_now_ns();
+    hgi_lease_end(lease, ended_ns);
+    attempt->server_ns = ended_ns - began_ns;
     if (call->reply)
         *call->reply = reply;
     else
@@ -143,7 +145,7 @@ static bool server_is_ready(void *arg)
         struct hg_lease *lease =
             hgi_lease_begin(pool, snapshot, take.slot, &settings->classes[HGI_CLASS_READ], now_ns);
         ready = ping_says_ready(lease, settings);
-        hgi_lease_end(lease);
+        hgi_lease_end(lease, hgi_now_ns());
     }
     hgi_call_leave(snapshot);
     return ready;

@@ -108,12 +108,20 @@ struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
                                  int64_t now_ns)
 {
     struct hg_lease *lease = &slot->lease;
-    *lease = (struct hg_lease) { .pool = pool,
-                                 .slot = slot,
-                                 .snapshot = snapshot,
-                                 .op_class = op_class,
-                                 .began_ns = now_ns,
-                                 .deadline_ns = HGI_NEVER };
+    /* Field by field, without the verdict, which means something only once `failed` is set: clearing
+     * all of it would cost as much as taking the slot. */
+    lease->pool = pool;
+    lease->slot = slot;
+    lease->snapshot = snapshot;
+    lease->op_class = op_class;
+    lease->began_ns = now_ns;
+    lease->deadline_ns = HGI_NEVER;
+    lease->call_deadline_ns = 0;
+    lease->permit = (hg_permit) { 0 };
+    lease->by_hand = false;
+    lease->frames = 0;
+    lease->failed = false;
+    lease->record = NULL;
     /* relaxed: read for statistics and messages only. */
     atomic_store_explicit(&slot->leased_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->holder, hgi_thread_id(), memory_order_relaxed);
@@ -121,10 +129,9 @@ struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
     return lease;
 }
 
-void hgi_lease_end(struct hg_lease *lease)
+void hgi_lease_end(struct hg_lease *lease, int64_t now_ns)
 {
     struct hgi_slot *slot = lease->slot;
-    const int64_t now_ns = hgi_now_ns();
     slot->conn->used_ns = now_ns;
     /* relaxed: an estimate, written by the holder alone. */
     int64_t usual_ns = atomic_load_explicit(&slot->usual_lease_ns, memory_order_relaxed);

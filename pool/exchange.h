@@ -25,7 +25,7 @@ hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_sett
 struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
                                  struct hgi_slot *slot, const struct hgi_class *op_class,
                                  int64_t now_ns);
-void hgi_lease_end(struct hg_lease *lease);
+void hgi_lease_end(struct hg_lease *lease, int64_t now_ns);
 
 /* Send one command and read its reply before deadline_ns. HG_OK with *reply (the caller's), or the
  * failure: lease->verdict judged, *err filled, *reply NULL. full_attempt: the server gets all the time

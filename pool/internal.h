@@ -230,16 +230,17 @@ static inline uint32_t hgi_size_reached(const hg_pool *pool)
 
 /* --- take.c, slots.c, queue.c: connections to callers and back --- */
 
-/* What a caller wants, and what it got. */
+/* What a caller wants, and what it got. Small: it is cleared for every call. */
 struct hgi_take {
     const struct hgi_settings *settings;
     int64_t deadline_ns; /* of the call */
-    bool is_probe;
-    struct hgi_slot *slot; /* the connection, on HG_OK */
-    bool dial_failed;      /* it failed by a failed dial, ... */
     struct hgi_verdict
-        verdict;       /* ... which is judged so; else the pool's own no: not to be tried again */
-    int64_t queued_ns; /* from when on it was in the queue; 0: it never was */
+        *verdict; /* of the caller: to be filled if a dial failed; NULL: not wanted */
+    bool is_probe;
+    bool
+        dial_failed; /* it failed by a failed dial; else the pool's own no: not to be tried again */
+    struct hgi_slot *slot; /* the connection, on HG_OK */
+    int64_t queued_ns;     /* from when on it was in the queue; 0: it never was */
     int64_t queue_ns;
     int64_t dial_ns;
 };

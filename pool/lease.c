@@ -265,6 +265,7 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
     const struct function_call *call = arg;
     struct hgi_take take = { .settings = call->snapshot->settings,
                              .deadline_ns = attempt->call_deadline_ns,
+                             .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };
     hg_status status = hgi_take(call->pool, &take, attempt->error);
     if (status != HG_OK) {
@@ -296,8 +297,9 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
         if (!attempt->error->message[0])
             hgi_error_message(attempt->error, "the function returned %s", hg_status_name(status));
     }
-    hgi_lease_end(lease);
-    attempt->server_ns = hgi_now_ns() - began_ns;
+    const int64_t ended_ns = hgi_now_ns();
+    hgi_lease_end(lease, ended_ns);
+    attempt->server_ns = ended_ns - began_ns;
 }
 
 hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_fn fn, void *arg,
@@ -344,6 +346,7 @@ static void acquire_attempt(void *arg, struct hgi_attempt *attempt)
     struct acquire_call *call = arg;
     struct hgi_take take = { .settings = call->snapshot->settings,
                              .deadline_ns = attempt->call_deadline_ns,
+                             .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };
     hg_status status = hgi_take(call->pool, &take, attempt->error);
     if (status != HG_OK) {
@@ -436,7 +439,8 @@ void hg_release(hg_lease *handle, hg_status how_it_went)
         return;
     }
     struct hgi_snapshot *snapshot = lease->snapshot;
-    report(lease, how_it_went, hgi_now_ns() - lease->began_ns);
-    hgi_lease_end(lease);
+    const int64_t now_ns = hgi_now_ns();
+    report(lease, how_it_went, now_ns - lease->began_ns);
+    hgi_lease_end(lease, now_ns);
     hgi_call_leave(snapshot);
 }

@@ -162,25 +162,6 @@ struct hgi_waiter *hgi_queue_ask(hg_pool *pool)
     return waiter;
 }
 
-uint32_t hgi_queue_length(const hg_pool *pool)
-{
-    /* [P1] seq_cst: after the slot was made FREE; pairs with [P1] in publish(). */
-    return atomic_load_explicit(&pool->waiting, memory_order_seq_cst);
-}
-
-bool hgi_queue_is_strict(const hg_pool *pool)
-{
-    /* relaxed: the caller has read `waiting`. */
-    int64_t from_ns = atomic_load_explicit(&pool->strict_from_ns, memory_order_relaxed);
-    return from_ns == 0 || (from_ns < HGI_NEVER && hgi_now_ns() >= from_ns);
-}
-
-bool hgi_queue_asked(const hg_pool *pool)
-{
-    /* [P7] seq_cst: after the slot was made FREE; pairs with [P7] in set_asked(). */
-    return atomic_load_explicit(&pool->asked, memory_order_seq_cst) != 0;
-}
-
 bool hgi_queue_takes_up(hg_pool *pool, struct hgi_waiter *waiter)
 {
     uint32_t expected = HGI_WAKE_LOOK;

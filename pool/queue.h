@@ -3,6 +3,7 @@
 #ifndef HERDGATE_POOL_QUEUE_H
 #define HERDGATE_POOL_QUEUE_H
 
+#include "breaker/clock.h"
 #include "pool/internal.h"
 
 /* --- with the pool's mutex held --- */
@@ -24,13 +25,26 @@ struct hgi_waiter *hgi_queue_ask(hg_pool *pool);
 /* --- by any thread, without it --- */
 
 /* How many wait. */
-uint32_t hgi_queue_length(const hg_pool *pool);
+static inline uint32_t hgi_queue_length(const hg_pool *pool)
+{
+    /* [P1] seq_cst: after the slot was made FREE; pairs with [P1] in publish(). */
+    return atomic_load_explicit(&pool->waiting, memory_order_seq_cst);
+}
 
 /* True while a free connection is for the first waiter only. */
-bool hgi_queue_is_strict(const hg_pool *pool);
+static inline bool hgi_queue_is_strict(const hg_pool *pool)
+{
+    /* relaxed: the caller has read `waiting`. */
+    int64_t from_ns = atomic_load_explicit(&pool->strict_from_ns, memory_order_relaxed);
+    return from_ns == 0 || (from_ns < HGI_NEVER && hgi_now_ns() >= from_ns);
+}
 
 /* True while a waiter has been asked to look and has not done so. */
-bool hgi_queue_asked(const hg_pool *pool);
+static inline bool hgi_queue_asked(const hg_pool *pool)
+{
+    /* [P7] seq_cst: after the slot was made FREE; pairs with [P7] in set_asked(). */
+    return atomic_load_explicit(&pool->asked, memory_order_seq_cst) != 0;
+}
 
 /* A waiter that was asked: take it back, before it looks. False: it was answered instead. */
 bool hgi_queue_takes_up(hg_pool *pool, struct hgi_waiter *waiter);

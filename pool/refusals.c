@@ -128,16 +128,18 @@ hg_status hgi_waited_in_vain(hg_pool *pool, int64_t began_ns, struct hg_error *e
 hg_status hgi_refused_by_dial(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
 {
     pthread_mutex_lock(&pool->mutex);
+    const hg_status status = pool->dial_verdict.type;
     take->dial_failed = true;
-    take->verdict = pool->dial_verdict;
+    if (take->verdict)
+        *take->verdict = pool->dial_verdict;
     take->dial_ns = pool->last_dial_took_ns;
-    hgi_error_set(err, pool->dial_verdict.type, "%s", pool->dial_text);
+    hgi_error_set(err, status, "%s", pool->dial_text);
     if (err)
         err->sys_errno = pool->dial_errno;
     pthread_mutex_unlock(&pool->mutex);
     if (take->dial_ns > take->queue_ns)
         take->dial_ns = take->queue_ns;
-    return take->verdict.type;
+    return status;
 }
 
 hg_status hgi_refused_by_breaker(const hg_pool *pool, struct hg_error *err)

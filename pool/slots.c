@@ -41,29 +41,9 @@ struct hgi_slot *hgi_slot_own_free(hg_pool *pool)
     return NULL;
 }
 
-void hgi_slot_free(struct hgi_slot *slot)
-{
-    /* [P4] release: the connection as it is now; pairs with [P4] in hgi_slot_own_free(). [P1] seq_cst:
-     * the slot is FREE before its giver looks at the queue; pairs with [P1] in hgi_slot_own_free(). */
-    atomic_exchange_explicit(&slot->state, HGI_SLOT_FREE, memory_order_seq_cst);
-}
-
-bool hgi_slot_own_again(struct hgi_slot *slot)
-{
-    uint32_t expected = HGI_SLOT_FREE;
-    /* [P4] acquire: somebody else may have had it in between; pairs with [P4] in hgi_slot_free(). */
-    return atomic_compare_exchange_strong_explicit(&slot->state, &expected, HGI_SLOT_LEASED,
-                                                   memory_order_acquire, memory_order_relaxed);
-}
-
 bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot)
 {
-    const struct hgi_conn *conn = slot->conn;
-    /* relaxed: a connection that ends just now is noticed by its user; this saves most of them that. */
-    return hgi_conn_is_clean(conn) &&
-           atomic_load_explicit(&slot->hung_up, memory_order_relaxed) != conn->id &&
-           atomic_load_explicit(&pool->epoch, memory_order_relaxed) == conn->epoch &&
-           slot < &pool->slots[hgi_size_now(pool)];
+    return hgi_conn_is_clean(slot->conn) && hgi_slot_is_current(pool, slot);
 }
 
 void hgi_discard(hg_pool *pool, struct hgi_slot *slot)

@@ -96,7 +96,7 @@ void hgi_give_new(hg_pool *pool, struct hgi_slot *slot)
 static struct hgi_slot *own_fit(hg_pool *pool)
 {
     struct hgi_slot *slot;
-    while ((slot = hgi_slot_own_free(pool)) && !hgi_slot_is_fit(pool, slot))
+    while ((slot = hgi_slot_own_free(pool)) && !hgi_slot_is_current(pool, slot))
         hgi_discard(pool, slot);
     return slot;
 }

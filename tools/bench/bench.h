@@ -82,15 +82,18 @@ double hgi_bench_ratio(const struct hgi_bench *bench, const struct hgi_promise *
                        uint32_t column);
 bool hgi_bench_keeps(const struct hgi_bench *bench, const struct hgi_promise *promise);
 
-/* Tables: the times; the times as multiples of contender `base`'s, under `title`; the promises. */
+/* Tables: the times; the times as multiples of contender `base`'s, under `title`; the processor time of
+ * the calling threads; the promises. */
 void hgi_bench_print(const struct hgi_bench *bench, FILE *out, bool colour);
 void hgi_bench_print_multiples(const struct hgi_bench *bench, uint32_t base, const char *title,
                                FILE *out, bool colour);
+void hgi_bench_print_cpu(const struct hgi_bench *bench, FILE *out, bool colour);
 void hgi_bench_print_promises(const struct hgi_bench *bench, FILE *out, bool colour);
 
 /* All of it as one object; the caller deletes it. */
 cJSON *hgi_bench_json(const struct hgi_bench *bench);
 
 int hgi_bench_breaker_main(int count, char *const *arguments, const char *command);
+int hgi_bench_pool_main(int count, char *const *arguments, const char *command);
 
 #endif

@@ -14,6 +14,8 @@ static const char help[] =
     "\n"
     "  breaker   a call's way through the circuit breaker, against a floor of one load behind the\n"
     "            same two calls and against a breaker behind a mutex\n"
+    "  pool      taking and giving back a connection, GET end to end, and what the settings of\n"
+    "            fairness cost in throughput and in the tail\n"
     "\n"
     "  herdgate-bench SUBCOMMAND --help     its options\n"
     "  herdgate-bench --version\n"
@@ -26,6 +28,7 @@ static const struct {
     int (*run)(int count, char *const *arguments, const char *command);
 } subcommands[] = {
     { "breaker", hgi_bench_breaker_main },
+    { "pool", hgi_bench_pool_main },
 };
 
 /* The command line as one text. Caller frees. */
@@ -63,7 +66,7 @@ int main(int argc, char **argv)
         return code;
     }
     if (*name)
-        fprintf(stderr, "herdgate-bench: no subcommand '%s'; there is breaker\n", name);
+        fprintf(stderr, "herdgate-bench: no subcommand '%s'; there are breaker and pool\n", name);
     else
         fputs(help, stderr);
     return 2;

@@ -62,6 +62,19 @@ void hgi_bench_print(const struct hgi_bench *bench, FILE *out, bool colour)
     end_table(table, out, colour);
 }
 
+void hgi_bench_print_cpu(const struct hgi_bench *bench, FILE *out, bool colour)
+{
+    struct hgi_table *table = begin_table(bench, "processor time of the threads, per call");
+    if (!table)
+        return;
+    for (uint32_t i = 0; i < bench->count; i++) {
+        hgi_table_set(table, i + 1, 0, "%s", bench->contenders[i].name);
+        for (uint32_t c = 0; c < bench->columns; c++)
+            hgi_table_set(table, i + 1, c + 1, "%.0f ns", bench->cpu_ns[i][c]);
+    }
+    end_table(table, out, colour);
+}
+
 void hgi_bench_print_multiples(const struct hgi_bench *bench, uint32_t base, const char *title,
                                FILE *out, bool colour)
 {
