@@ -19,9 +19,16 @@ int32_t hgi_thread_id(void)
     return id;
 }
 
+/* The slot that this thread used last, of whatever pool: a place to begin, no more. */
+static _Thread_local uint32_t hint __attribute__((tls_model("initial-exec")));
+
+void hgi_slot_remember(const hg_pool *pool, const struct hgi_slot *slot)
+{
+    hint = (uint32_t)(slot - pool->slots);
+}
+
 struct hgi_slot *hgi_slot_own_free(hg_pool *pool)
 {
-    static _Thread_local uint32_t hint __attribute__((tls_model("initial-exec")));
     const uint32_t size = hgi_size_now(pool);
     uint32_t index = hint < size ? hint : 0;
     for (uint32_t i = 0; i < size; i++) {

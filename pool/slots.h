@@ -7,6 +7,9 @@
 /* Own a FREE slot, or NULL. Starts at the one that this thread used last. */
 struct hgi_slot *hgi_slot_own_free(hg_pool *pool);
 
+/* This thread was handed a slot: it begins there the next time. */
+void hgi_slot_remember(const hg_pool *pool, const struct hgi_slot *slot);
+
 /* Make an owned slot FREE, for anyone to take. Whoever calls this looks at the queue after it. */
 static inline void hgi_slot_free(struct hgi_slot *slot)
 {

@@ -204,6 +204,7 @@ static bool breaker_refuses(const hg_pool *pool)
 static hg_status granted(hg_pool *pool, struct hgi_take *take, int64_t deadline_ns, int64_t now_ns,
                          struct hg_error *err)
 {
+    hgi_slot_remember(pool, take->slot);
     if (take->slot->conn->used_ns == 0)
         take->dial_ns = take->slot->conn->dial_ns;
     if (take->dial_ns > take->queue_ns)

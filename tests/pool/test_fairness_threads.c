@@ -391,6 +391,73 @@ static void no_connection_is_lost_when_waiters_give_up(void)
     }
 }
 
+/* --- a few takes each, then all wait for all: who was forgotten is missed --- */
+
+enum { MEETERS = 4 };
+
+static pthread_barrier_t all_met;
+
+static void spin(uint64_t *random, uint32_t most)
+{
+    for (volatile uint32_t turns = random_below(random, most); turns > 0; turns--)
+        continue;
+}
+
+static void *meeter_main(void *arg)
+{
+    struct racer *racer = arg;
+    for (;; pthread_barrier_wait(&all_met)) {
+        pthread_barrier_wait(&all_met);
+        if (atomic_load(&stop))
+            return NULL;
+        for (unsigned i = random_below(&racer->random, 3); i < 3; i++) {
+            struct hgi_take take;
+            spin(&racer->random, 300);
+            require(take_one(&take, 20 * HGI_NS_PER_S) == HG_OK);
+            spin(&racer->random, 4000);
+            if (random_below(&racer->random, 16) == 0)
+                sched_yield();
+            give_back(take.slot);
+        }
+    }
+}
+
+static void meet(const char *fairness, unsigned connections)
+{
+    pthread_t threads[MEETERS];
+    struct racer racers[MEETERS];
+    unsigned rounds = 0;
+    pool = open_fair(fairness, connections);
+    wait_for(so_many_idle, (void *)(uintptr_t)connections, "all connections stand");
+    require(pthread_barrier_init(&all_met, NULL, MEETERS + 1) == 0);
+    atomic_store(&stop, false);
+    for (unsigned i = 0; i < MEETERS; i++) {
+        racers[i] = (struct racer) { .random = random_next(&seed) };
+        require(pthread_create(&threads[i], NULL, meeter_main, &racers[i]) == 0);
+    }
+    for (int64_t end_ns = hgi_now_ns() + run_ns / 2; hgi_now_ns() < end_ns; rounds++) {
+        pthread_barrier_wait(&all_met);
+        pthread_barrier_wait(&all_met);
+    }
+    atomic_store(&stop, true);
+    pthread_barrier_wait(&all_met);
+    for (unsigned i = 0; i < MEETERS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&all_met);
+    printf("  %s on %u: %u rounds, %" PRIu64 " waited\n", fairness, connections, rounds,
+           stats_now().queued);
+    close_pool(pool);
+}
+
+static void nobody_sleeps_beside_a_free_connection(void)
+{
+    for (unsigned connections = 1; connections <= 2; connections++) {
+        meet("\"fairness\": \"fifo\"", connections);
+        meet("\"fairness\": \"bounded\", \"barging_limit\": \"20us\"", connections);
+        meet("\"fairness\": \"barging\"", connections);
+    }
+}
+
 static void read_environment(void)
 {
     const char *text = getenv("HERDGATE_TEST_SEED");
@@ -411,6 +478,7 @@ int main(void)
         { "barging serves whoever runs", barging_serves_whoever_runs },
         { "no connection is lost when waiters give up",
           no_connection_is_lost_when_waiters_give_up },
+        { "nobody sleeps beside a free connection", nobody_sleeps_beside_a_free_connection },
         { "fifo overtakes nobody", fifo_overtakes_nobody },
         { "bounded overtakes nobody after the limit", bounded_overtakes_nobody_after_the_limit },
         { "bounded overtakes nobody after a short limit", bounded_with_a_short_limit },

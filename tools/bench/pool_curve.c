@@ -135,7 +135,9 @@ static bool run_rounds(const struct hgi_curve *curve, hg_pool **pools,
 {
     struct hgi_progress progress;
     struct caller *callers = calloc(curve->threads, sizeof *callers);
-    bool well = callers != NULL || hgi_problem_set(problem, "out of memory");
+    bool well = true;
+    if (!callers)
+        return hgi_problem_set(problem, "out of memory");
     hgi_progress_begin(&progress, quiet);
     for (uint32_t round = 0; round < curve->rounds && well; round++) {
         if (hgi_progress_due(&progress, monotonic_ns()))
