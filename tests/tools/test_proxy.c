@@ -77,6 +77,42 @@ static void slow_replies_drip(void)
     hgi_proxy_stop(proxy);
 }
 
+/* The limit of hiredis is for each read, not for the reply: one that drips never meets it. */
+static void slow_replies_outlast_a_timeout(void)
+{
+    char text[400];
+    memset(text, 'd', sizeof text);
+    start_proxy(over_tcp, "slow=10ms");
+    redisContext *c = connected();
+    redisSetTimeout(c, (struct timeval) { .tv_sec = 3 });
+    int64_t begun_ns = monotonic_ns();
+    redisReply *reply = redisCommand(c, "ECHO %b", text, sizeof text);
+    CHECK(reply && reply->len == sizeof text && monotonic_ns() - begun_ns >= 4 * NS_PER_S);
+    CHECK(stats_of_proxy().struck[HGI_TOXIC_SLOW] == 1);
+    freeReplyObject(reply);
+    redisFree(c);
+    hgi_proxy_stop(proxy);
+}
+
+/* What hiredis does then is why a connection must not be used again after a timeout. */
+static void a_reply_that_is_too_late_answers_the_next_command(void)
+{
+    start_proxy(over_tcp, "latency=300ms");
+    redisContext *c = connected();
+    set_timeout_ms(c, 50);
+    errno = 0;
+    CHECK(!redisCommand(c, "ECHO first") && c->err == REDIS_ERR_IO && errno == EAGAIN);
+    CHECK(strstr(c->errstr, "temporarily unavailable"));
+    set_faults("");
+    redisSetTimeout(c, (struct timeval) { .tv_sec = 20 });
+    c->err = 0;
+    redisReply *reply = redisCommand(c, "ECHO second");
+    CHECK(reply && strcmp(reply->str, "first") == 0);
+    freeReplyObject(reply);
+    redisFree(c);
+    hgi_proxy_stop(proxy);
+}
+
 static void a_stall_times_out_and_its_replies_come_when_it_is_over(void)
 {
     start_proxy(over_tcp, "stall");
@@ -122,7 +158,8 @@ static void stalled_requests_run_late_also_of_a_client_that_has_gone(void)
     start_proxy(over_tcp, "stall=requests");
     redisContext *c = connected();
     set_timeout_ms(c, 50);
-    CHECK(!redisCommand(c, "SET late old"));
+    errno = 0;
+    CHECK(!redisCommand(c, "SET late old") && c->err == REDIS_ERR_IO && errno == EAGAIN);
     redisFree(c);
     freeReplyObject(hgi_private_server_command(server, NULL, "SET late new"));
     CHECK(stats_of_proxy().open == 1);
@@ -157,7 +194,7 @@ static void half_a_reply_and_then_the_end(void)
 {
     start_proxy(over_tcp, "half_reply");
     redisContext *c = connected();
-    CHECK(ping_fails(c, REDIS_ERR_EOF));
+    CHECK(ping_fails(c, REDIS_ERR_EOF) && strstr(c->errstr, "closed the connection"));
     CHECK(c->reader->len == 4 && memcmp(c->reader->buf, "+PON", 4) == 0);
     redisFree(c);
     set_faults("");
@@ -233,8 +270,10 @@ static void refused_is_refused_and_afterwards_it_is_where_it_was(void)
     CHECK(pings(before));
     for (int round = 0; round < 3; round++) {
         set_faults("refuse");
+        errno = 0;
         redisContext *c = try_connect();
-        CHECK(c->err == REDIS_ERR_IO && strstr(c->errstr, "refused"));
+        CHECK(c->err == REDIS_ERR_IO && errno == ECONNREFUSED && strstr(c->errstr, "refused"));
+        CHECK(ping_fails(c, REDIS_ERR_IO) && strstr(c->errstr, "refused"));
         redisFree(c);
         CHECK(pings(before)); /* who is inside stays */
         set_faults("");
@@ -391,6 +430,8 @@ int main(void)
         RUN(a_large_reply_is_late_once);
         RUN(bandwidth_bounds_both_ways);
         RUN(slow_replies_drip);
+        RUN(slow_replies_outlast_a_timeout);
+        RUN(a_reply_that_is_too_late_answers_the_next_command);
         RUN(a_stall_times_out_and_its_replies_come_when_it_is_over);
         RUN(a_stall_ends_with_its_window);
         RUN(stalled_requests_run_late_also_of_a_client_that_has_gone);

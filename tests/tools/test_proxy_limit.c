@@ -1,5 +1,6 @@
 /* The proxy as a server of limited capacity, as plain hiredis shows it. */
 #include "tests/tools/test_proxy_rig.h"
+#include "tools/stress/proxy_cost.h"
 
 enum { BUCKETS = 2000 };
 
@@ -192,6 +193,21 @@ static void what_waits_is_dropped_with_its_connection(void)
         redisFree(c[i]);
 }
 
+static void what_the_proxy_adds_can_be_measured_and_an_absent_server_cannot(void)
+{
+    struct hgi_target target;
+    struct hgi_proxy_cost cost;
+    struct hgi_problem problem = { .text = "" };
+    CHECK(hgi_target_parse(&target, hgi_private_server_url(server), NULL));
+    CHECK(hgi_proxy_cost_measure(&cost, &target, &problem));
+    CHECK(cost.known && cost.direct_p50_ns > 0 && cost.direct_p99_ns >= cost.direct_p50_ns);
+    CHECK(cost.through_p50_ns > 0 && cost.through_p99_ns >= cost.through_p50_ns);
+    hgi_private_server_stop(server);
+    CHECK(!hgi_proxy_cost_measure(&cost, &target, &problem));
+    CHECK(!cost.known && problem.text[0]);
+    CHECK(hgi_private_server_restart(server, NULL));
+}
+
 int main(void)
 {
     start_server();
@@ -202,6 +218,7 @@ int main(void)
     RUN(a_line_grows_while_the_server_hangs_and_the_kernel_bounds_it);
     RUN(a_shut_door_refuses_and_those_inside_stay);
     RUN(what_waits_is_dropped_with_its_connection);
+    RUN(what_the_proxy_adds_can_be_measured_and_an_absent_server_cannot);
     CHECK(descriptors() == before);
     hgi_private_server_free(server);
     return 0;

@@ -9,6 +9,7 @@
 #include "tools/common/random.h"
 #include "tools/common/timing.h"
 #include "tools/stress/exits.h"
+#include "tools/stress/path.h"
 #include "tools/stress/publish.h"
 #include "tools/stress/report.h"
 #include "tools/stress/stamp.h"
@@ -157,6 +158,22 @@ static void note_server(struct hgi_herd_results *results, struct hgi_private_ser
     hgi_stamp_time(results->began_at);
 }
 
+static void announce(const struct herd_options *o, const struct hgi_herd_results *results)
+{
+    char cost[200];
+    const struct hgi_herd_settings *s = &results->settings;
+    fprintf(stderr,
+            "%zu trials of %.3g s: %" PRIu32
+            " threads call a redis-server %s that is down from %.3g s to %.3g s (%s), seed %" PRIu64
+            "\n",
+            o->count, (double)s->length_ns / 1e9, s->threads, results->server,
+            (double)s->outage.low / 1e9, (double)s->outage.high / 1e9, hgi_herd_load(s), s->seed);
+    if (!results->proxy_cost.known)
+        return;
+    hgi_proxy_cost_text(cost, sizeof cost, &results->proxy_cost);
+    fprintf(stderr, "The proxy before the server adds %s.\n", cost);
+}
+
 static bool run_trials(struct hgi_herd_results *results, const struct herd_options *o,
                        const cJSON *policy, struct hgi_private_server *server,
                        const atomic_bool *interrupted, struct hgi_problem *problem)
@@ -194,15 +211,10 @@ static int run(const struct herd_options *o, cJSON *policy, const char *command)
         return HGI_EXIT_ENVIRONMENT;
     }
     note_server(&results, server);
+    bool well = hgi_path_cost(&results.proxy_cost, &results.settings, server, &problem);
     if (!o->outputs.quiet)
-        fprintf(stderr,
-                "%zu trials of %.3g s: %" PRIu32
-                " threads call a redis-server %s that is down from "
-                "%.3g s to %.3g s (%s)\n",
-                o->count, (double)o->settings.length_ns / 1e9, o->settings.threads, results.server,
-                (double)o->settings.outage.low / 1e9, (double)o->settings.outage.high / 1e9,
-                hgi_herd_load(&o->settings));
-    bool well = run_trials(&results, o, policy, server, interrupted, &problem);
+        announce(o, &results);
+    well = well && run_trials(&results, o, policy, server, interrupted, &problem);
     hgi_private_server_free(server);
     well = hgi_publish(&o->outputs, &forms, &results, well ? &problem : NULL) && well;
     hgi_herd_broken(broken, sizeof broken, &results);
@@ -218,9 +230,8 @@ static int run(const struct herd_options *o, cJSON *policy, const char *command)
     } else if (!hgi_assertions_hold(&o->outputs, &forms, &results)) {
         code = HGI_EXIT_ASSERTION;
     }
-    for (size_t i = 0; i < results.count; i++) {
+    for (size_t i = 0; i < results.count; i++)
         hgi_trial_free(results.trial[i]);
-    }
     return code;
 }
 

@@ -25,6 +25,15 @@ bool hgi_path_is_long(const struct hgi_herd_settings *settings)
     return settings->capacity_per_s > 0 || settings->toxics.count > 0;
 }
 
+bool hgi_path_cost(struct hgi_proxy_cost *out, const struct hgi_herd_settings *settings,
+                   struct hgi_private_server *server, struct hgi_problem *problem)
+{
+    struct hgi_target target;
+    return !hgi_path_is_long(settings) ||
+           (hgi_target_parse(&target, hgi_private_server_url(server), problem) &&
+            hgi_proxy_cost_measure(out, &target, problem));
+}
+
 bool hgi_path_open(struct hgi_path *path, const struct hgi_herd_settings *settings,
                    struct hgi_private_server *server, struct hgi_problem *problem)
 {

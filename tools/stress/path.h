@@ -21,6 +21,10 @@ struct hgi_path {
 /* Does a trial with these settings go through a proxy? */
 bool hgi_path_is_long(const struct hgi_herd_settings *settings);
 
+/* What the proxy will add; nothing happens if there will be none. False: *problem says. */
+bool hgi_path_cost(struct hgi_proxy_cost *out, const struct hgi_herd_settings *settings,
+                   struct hgi_private_server *server, struct hgi_problem *problem);
+
 /* False: *problem says; close it anyway. */
 bool hgi_path_open(struct hgi_path *path, const struct hgi_herd_settings *settings,
                    struct hgi_private_server *server, struct hgi_problem *problem);

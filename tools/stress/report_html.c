@@ -222,21 +222,30 @@ static void write_tables(FILE *out, const struct hgi_herd_results *results)
 }
 
 /* What is between the callers and the server. */
-static void write_path(FILE *out, const struct hgi_herd_settings *s)
+static void write_path(FILE *out, const struct hgi_herd_results *results)
 {
-    char toxics[HGI_TOXICS_TEXT];
+    char toxics[HGI_TOXICS_TEXT], cost[200];
+    const struct hgi_herd_settings *s = &results->settings;
     if (s->capacity_per_s)
         fprintf(out,
                 "<dt>capacity</dt><dd>%" PRIu32 " connections and commands per second, first come, "
                 "first served; peaks are multiples of it. In vain: whoever asked had given up, as "
                 "the server cannot know</dd>\n",
                 s->capacity_per_s);
-    if (s->toxics.count == 0)
-        return;
-    hgi_toxics_print(&s->toxics, toxics);
-    fputs("<dt>faults</dt><dd>", out);
-    hgi_html_text(out, toxics);
-    fputs("</dd>\n", out);
+    if (s->toxics.count > 0) {
+        hgi_toxics_print(&s->toxics, toxics);
+        fputs("<dt>faults</dt><dd>", out);
+        hgi_html_text(out, toxics);
+        fputs("</dd>\n", out);
+    }
+    if (results->proxy_cost.known) {
+        hgi_proxy_cost_text(cost, sizeof cost, &results->proxy_cost);
+        fprintf(out,
+                "<dt>proxy</dt><dd>capacity and faults are made by a proxy inside the tool, which "
+                "adds %s</dd>"
+                "\n",
+                cost);
+    }
 }
 
 static void write_notes(FILE *out, const struct hgi_herd_results *results)
@@ -262,7 +271,7 @@ static void write_notes(FILE *out, const struct hgi_herd_results *results)
         "<dt>goodput</dt><dd>calls answered rightly; back when 300 ms, and all that follows on the "
         "whole, hold 95 % of the rate before the outage</dd>\n",
         out);
-    write_path(out, s);
+    write_path(out, results);
     fprintf(out,
             "<dt>same for all</dt><dd>attempt timeout %s, deadline %s; herdgate's pool has %" PRIu32
             " connections, the others one for each thread</dd>\n",

@@ -209,6 +209,7 @@ cJSON *hgi_report_json(const void *arg)
     hgi_herd_broken(text, sizeof text, results);
     cJSON_AddStringToObject(json, "broken", text);
     cJSON_AddItemToObject(json, "settings", settings_json(&results->settings));
+    cJSON_AddItemToObject(json, "proxy", hgi_proxy_cost_json(&results->proxy_cost));
     cJSON *trials = cJSON_AddArrayToObject(json, "trials");
     for (size_t i = 0; i < results->count; i++)
         cJSON_AddItemToArray(trials, trial_json(results->trial[i], naive));

@@ -169,6 +169,12 @@ void hgi_report_table(FILE *out, const void *arg, bool colour)
             "capacity. In vain after: of what came after it.\nOpen interval: of the breaker, in "
             "force at the server's return, and what was left of it then.");
     }
+    if (results->proxy_cost.known) {
+        char cost[200];
+        hgi_proxy_cost_text(cost, sizeof cost, &results->proxy_cost);
+        fprintf(out, "%sThe proxy before the server adds %s.%s\n",
+                hgi_style_begin(colour, HGI_STYLE_DIM), cost, hgi_style_end(colour, HGI_STYLE_DIM));
+    }
     hgi_herd_verdict(verdict, sizeof verdict, results);
     fprintf(out, "\n%s%s%s\n", hgi_style_begin(colour, HGI_STYLE_BOLD), verdict,
             hgi_style_end(colour, HGI_STYLE_BOLD));

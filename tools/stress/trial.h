@@ -12,6 +12,7 @@
 
 #include "tools/common/histogram.h"
 #include "tools/common/options.h"
+#include "tools/stress/proxy_cost.h"
 #include "tools/stress/toxic.h"
 
 /* How the callers of a trial retry. */
@@ -130,6 +131,7 @@ struct hgi_herd_results {
     struct hgi_herd_settings settings;
     size_t count;
     struct hgi_trial *trial[HGI_STRATEGIES];
+    struct hgi_proxy_cost proxy_cost; /* not known without a proxy */
     bool interrupted;
     char server[32];     /* its version */
     char began_at[32];   /* wall clock, ISO 8601 */
