@@ -127,6 +127,9 @@ static void counted_call(struct hgi_caller *caller, int64_t due_ns)
     hg_status status = call(caller);
     int64_t ended_ns = monotonic_ns();
     caller->well = status >= 0;
+    int64_t overrun_ns = ended_ns - began_ns - load->settings->deadline_ns;
+    if (overrun_ns > caller->overrun_ns)
+        caller->overrun_ns = overrun_ns;
     if (status >= 0) {
         caller->answered++;
         atomic_fetch_add_explicit(&load->answered, 1, memory_order_relaxed);

@@ -305,6 +305,8 @@ static void add_up(struct conductor *c)
             memcpy(t->first_mismatch, caller->first_mismatch, sizeof t->first_mismatch);
         t->mismatches += caller->mismatches;
         t->not_begun += caller->not_begun;
+        if (caller->overrun_ns > t->overrun_ns)
+            t->overrun_ns = caller->overrun_ns;
         if (t->draws)
             t->draws[i] = caller->draws;
         hgi_histogram_merge(&t->latency, &caller->latency);

@@ -72,6 +72,7 @@ struct hgi_caller {
     bool well; /* the last call was answered */
     uint64_t mismatches;
     char first_mismatch[200];
+    int64_t overrun_ns; /* as in struct hgi_trial */
     uint64_t not_begun; /* open loop: as in struct hgi_trial */
     struct hgi_histogram latency;
     struct hgi_histogram service;

@@ -75,7 +75,7 @@ static cJSON *settings_json(const struct hgi_herd_settings *s)
     return json;
 }
 
-static void add_figures(cJSON *json, const struct hgi_herd_figures *f)
+static cJSON *add_figures(cJSON *json, const struct hgi_herd_figures *f)
 {
     cJSON *figures = cJSON_AddObjectToObject(json, "figures");
     add_number(figures, "amplification", f->amplification);
@@ -97,6 +97,7 @@ static void add_figures(cJSON *json, const struct hgi_herd_figures *f)
     add_time(figures, "goodput_back_after_open_ns", f->back_after_open_ns);
     add_time(figures, "open_interval_ns", f->open_interval_ns);
     add_time(figures, "open_left_ns", f->open_left_ns);
+    return figures;
 }
 
 /* Null where no delay is drawn, or by the library, which seeds itself. */
@@ -174,7 +175,7 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     add_number(json, "not_begun", (double)trial->not_begun);
     hgi_report_add_latency(json, "latency_failed_while_down", &trial->latency_down);
     struct hgi_herd_figures f = hgi_herd_figures(trial, naive);
-    add_figures(json, &f);
+    add_number(add_figures(json, &f), "deadline_overrun_ns", (double)trial->overrun_ns);
     add_breaker(json, trial);
     add_draws(json, trial);
     add_server_side(json, trial, &f);

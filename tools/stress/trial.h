@@ -112,6 +112,7 @@ struct hgi_trial {
     struct hgi_histogram latency; /* of answered calls; open loop: from their intended start */
     struct hgi_histogram service; /* of the same, from their real start */
     uint64_t not_begun;           /* open loop: due within the trial, and their caller was late */
+    int64_t overrun_ns;           /* by how much the longest call outlived its deadline */
     struct hgi_histogram latency_down; /* of calls that were begun while it was down and failed */
     bool has_breaker;
     uint64_t transitions;
