@@ -251,6 +251,8 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
         sample(c);
         show(c);
     }
+    if (!is_interrupted(c))
+        sleep_until_ns(load->end_ns); /* the last calls are not part of the trial */
     int64_t now_ns = monotonic_ns();
     c->trial->length_ns = (now_ns < load->end_ns ? now_ns : load->end_ns) - load->began_ns;
     if (c->trial->length_ns < 0)
