@@ -56,10 +56,12 @@ Test(capacity, a_clock_that_is_late_is_made_up_for_but_not_without_limit)
     while (hgi_capacity_take(&c, 10 * NS_PER_MS, &job))
         served++;
     cr_assert_eq(served, 21); /* at 0, 0.5, ... 10 ms */
+    cr_assert_eq(c.lost_ns, 0);
     served = 0;
     while (hgi_capacity_take(&c, NS_PER_S, &job))
         served++;
     cr_assert_eq(served, HGI_CAPACITY_LATE_NS / c.unit_ns + 1);
+    cr_assert_eq(c.lost_ns, NS_PER_S - HGI_CAPACITY_LATE_NS - 21 * c.unit_ns);
     hgi_capacity_free(&c);
 }
 

@@ -234,6 +234,27 @@ Test(figures, the_verdict_on_an_overload_says_who_outlived_the_outage)
     free_results(r);
 }
 
+Test(figures, a_machine_that_was_too_busy_puts_them_in_doubt)
+{
+    char text[HGI_VERDICT_SIZE];
+    struct hgi_herd_results *r = overloaded_results();
+    r->trial[1]->late_ns = MS(99);
+    r->trial[2]->lost_ns = MS(100); /* of 6 s */
+    hgi_herd_doubt(text, sizeof text, r);
+    cr_assert_str_eq(text, "");
+    r->trial[2]->lost_ns = MS(130);
+    hgi_herd_doubt(text, sizeof text, r);
+    cr_assert(strstr(text, "lost 130 ms of its capacity to it in the trial of all"), "%s", text);
+    char *page = page_of(r);
+    cr_assert(strstr(page, text));
+    cr_assert_null(unbalanced(page));
+    free(page);
+    r->trial[1]->late_ns = MS(101);
+    hgi_herd_doubt(text, sizeof text, r);
+    cr_assert(strstr(text, "woke 101 ms too late in the trial of jitter"), "%s", text);
+    free_results(r);
+}
+
 Test(figures, a_broken_invariant_is_named)
 {
     char text[HGI_VERDICT_SIZE];

@@ -237,13 +237,18 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
 {
     struct hgi_load *load = &c->load;
     const struct hgi_span outage = load->settings->outage;
+    int seen_phase = HGI_PHASE_BEFORE; /* taking it down, and bringing it back, takes its time */
     hgi_path_begin(&c->path, &c->trial->series, load->began_ns);
     for (int64_t next_ns = load->began_ns; next_ns < load->end_ns; next_ns += TICK_NS) {
         sleep_until_ns(next_ns);
         int64_t at_ns = monotonic_ns() - load->began_ns;
+        int64_t late_ns = at_ns - (next_ns - load->began_ns);
         int phase = atomic_load_explicit(&load->phase, memory_order_relaxed);
         if (is_interrupted(c))
             break;
+        if (late_ns > c->trial->late_ns && phase == seen_phase)
+            c->trial->late_ns = late_ns;
+        seen_phase = phase;
         if (phase == HGI_PHASE_BEFORE && at_ns >= outage.low)
             take_down(c);
         else if (phase == HGI_PHASE_DOWN && at_ns >= outage.high && !bring_back(c, problem))
@@ -253,6 +258,7 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
     }
     if (!is_interrupted(c))
         sleep_until_ns(load->end_ns); /* the last calls are not part of the trial */
+    c->trial->lost_ns = hgi_path_lost_ns(&c->path);
     int64_t now_ns = monotonic_ns();
     c->trial->length_ns = (now_ns < load->end_ns ? now_ns : load->end_ns) - load->began_ns;
     if (c->trial->length_ns < 0)

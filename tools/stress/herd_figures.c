@@ -55,6 +55,8 @@ static void add_trial(struct hgi_figures *out, const char *prefix, const struct 
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         hgi_figures_add(out, prefix, times[i].name, HGI_FIGURE_TIME, times[i].ns >= 0,
                         (double)times[i].ns);
+    hgi_figures_add(out, prefix, "machine_late", HGI_FIGURE_TIME, t->offered > 0,
+                    (double)t->late_ns);
     hgi_figures_add(out, prefix, "deadline_overrun", HGI_FIGURE_TIME, t->offered > 0,
                     (double)t->overrun_ns);
     hgi_figures_add(out, prefix, "fails_after_p50", HGI_FIGURE_TIME, t->latency_down.total > 0,

@@ -45,6 +45,7 @@ static const char style[] =
     ".goodput{fill:none;stroke:var(--ink);stroke-width:2}.goodput.under{stroke:var(--paper);"
     "stroke-width:4.5}.outcome{font-size:13.5px;font-weight:600}"
     "svg .well{fill:var(--good);font-size:16px}svg .ill{fill:var(--wasted);font-size:16px}"
+    ".doubt{border-left:4px solid var(--wasted);padding:2px 12px;margin:10px 0;font-weight:600}"
     ".lead{font-size:16px;max-width:75ch}"
     ".open{fill:var(--open)}.half{fill:var(--half)}.closed{fill:var(--closed)}"
     ".on-open,.on-half,.on-closed{font-size:11px}svg .on-open{fill:var(--on-open)}\n"

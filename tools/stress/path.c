@@ -97,6 +97,15 @@ bool hgi_path_up(struct hgi_path *path, enum hgi_outage_way way, struct hgi_prob
     return true;
 }
 
+int64_t hgi_path_lost_ns(struct hgi_path *path)
+{
+    struct hgi_proxy_stats stats;
+    if (!path->proxy)
+        return 0;
+    hgi_proxy_stats(path->proxy, &stats);
+    return stats.lost_ns;
+}
+
 void hgi_path_close(struct hgi_path *path)
 {
     if (!path->proxy)

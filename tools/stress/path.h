@@ -36,6 +36,9 @@ void hgi_path_begin(struct hgi_path *path, struct hgi_series *series, int64_t be
 void hgi_path_down(struct hgi_path *path, enum hgi_outage_way way);
 bool hgi_path_up(struct hgi_path *path, enum hgi_outage_way way, struct hgi_problem *problem);
 
+/* The time of its capacity that the server lost to a busy machine, since the beginning. */
+int64_t hgi_path_lost_ns(struct hgi_path *path);
+
 /* Afterwards the series is complete. */
 void hgi_path_close(struct hgi_path *path);
 

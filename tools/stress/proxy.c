@@ -136,6 +136,7 @@ static void obey(struct hgi_proxy *proxy, const struct ask *ask)
         break;
     case ASK_STATS:
         *ask->stats = proxy->hub.stats;
+        ask->stats->lost_ns = proxy->hub.capacity.lost_ns;
         break;
     case ASK_DROP:
         hgi_links_drop(&proxy->hub, ask->reset);

@@ -69,6 +69,8 @@ struct hgi_proxy_stats {
     uint64_t came;
     uint64_t served;
     uint64_t in_vain; /* of the served: the client had gone, or went, without a reply */
+    int64_t
+        lost_ns; /* of the capacity: the machine was too busy for this thread to serve in time */
 };
 
 /* The same over time: counts in buckets, each array with room for `count`. What is outside of them is not

@@ -64,8 +64,10 @@ bool hgi_capacity_take(struct hgi_capacity *capacity, int64_t now_ns, struct hgi
         return false;
     *out = capacity->jobs[capacity->head++];
     close_up(capacity);
-    if (capacity->next_ns < now_ns - HGI_CAPACITY_LATE_NS)
+    if (capacity->next_ns < now_ns - HGI_CAPACITY_LATE_NS) {
+        capacity->lost_ns += now_ns - HGI_CAPACITY_LATE_NS - capacity->next_ns;
         capacity->next_ns = now_ns - HGI_CAPACITY_LATE_NS;
+    }
     capacity->next_ns += capacity->unit_ns;
     if (out->kind == HGI_JOB_CONNECTION)
         capacity->connections--;

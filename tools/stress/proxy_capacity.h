@@ -34,6 +34,7 @@ struct hgi_job {
 struct hgi_capacity {
     int64_t unit_ns; /* that a connection or a request takes; 0: there is no limit, and no line */
     int64_t next_ns; /* when the next may be taken */
+    int64_t lost_ns; /* that somebody waited for who calls take(), and that is not made up for */
     uint64_t busy;   /* requests that were taken and not answered */
     size_t connections; /* in the line */
     struct hgi_job *jobs;

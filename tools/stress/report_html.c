@@ -21,6 +21,12 @@ static void write_headline(FILE *out, const struct hgi_herd_results *results)
     hgi_herd_verdict(text, sizeof text, results);
     hgi_html_text(out, text);
     fputs("</p>\n", out);
+    hgi_herd_doubt(text, sizeof text, results);
+    if (!text[0])
+        return;
+    fputs("<p class=\"doubt\">", out);
+    hgi_html_text(out, text);
+    fputs("</p>\n", out);
 }
 
 static void tiles_of_attempts(FILE *out, const struct hgi_trial *all, const struct hgi_trial *naive)

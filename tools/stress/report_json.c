@@ -169,6 +169,8 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     add_number(json, "dials", (double)trial->dials);
     add_number(json, "threads_well", trial->threads_well);
     add_number(json, "connections_live", trial->connections_live);
+    add_number(json, "machine_late_ns", (double)trial->late_ns);
+    add_number(json, "capacity_lost_ns", (double)trial->lost_ns);
     add_number(json, "mismatches", (double)trial->mismatches);
     hgi_report_add_latency(json, "latency", &trial->latency);
     hgi_report_add_latency(json, "service", &trial->service);
@@ -207,6 +209,8 @@ cJSON *hgi_report_json(const void *arg)
                                                  .interrupted = results->interrupted });
     hgi_herd_verdict(text, sizeof text, results);
     cJSON_AddStringToObject(json, "verdict", text);
+    hgi_herd_doubt(text, sizeof text, results);
+    cJSON_AddStringToObject(json, "doubt", text);
     hgi_herd_broken(text, sizeof text, results);
     cJSON_AddStringToObject(json, "broken", text);
     cJSON_AddItemToObject(json, "settings", settings_json(&results->settings));

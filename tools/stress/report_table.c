@@ -178,4 +178,8 @@ void hgi_report_table(FILE *out, const void *arg, bool colour)
     hgi_herd_verdict(verdict, sizeof verdict, results);
     fprintf(out, "\n%s%s%s\n", hgi_style_begin(colour, HGI_STYLE_BOLD), verdict,
             hgi_style_end(colour, HGI_STYLE_BOLD));
+    hgi_herd_doubt(verdict, sizeof verdict, results);
+    if (verdict[0])
+        fprintf(out, "%s%s%s\n", hgi_style_begin(colour, HGI_STYLE_BAD), verdict,
+                hgi_style_end(colour, HGI_STYLE_BAD));
 }

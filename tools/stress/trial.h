@@ -119,6 +119,8 @@ struct hgi_trial {
     uint32_t mark_count;
     struct hgi_breaker_mark mark[HGI_MARKS_MAX];
     struct hgi_draws *draws;   /* of each thread, where delays are drawn; else NULL */
+    int64_t late_ns;           /* the machine: the worst that a thread woke too late by */
+    int64_t lost_ns;           /* and what of the server's capacity that cost */
     uint32_t threads_well;     /* whose last call, after the trial, was answered */
     uint32_t connections_live; /* at the end */
     uint64_t mismatches;       /* replies that were not their command's */
@@ -178,6 +180,9 @@ const struct hgi_trial *hgi_herd_find(const struct hgi_herd_results *results,
 void hgi_herd_headline(char *out, size_t size, const struct hgi_herd_results *results);
 enum { HGI_VERDICT_SIZE = 768 };
 void hgi_herd_verdict(char *out, size_t size, const struct hgi_herd_results *results);
+
+/* Why this says little: the machine was too busy; "" if it was not. */
+void hgi_herd_doubt(char *out, size_t size, const struct hgi_herd_results *results);
 
 /* What must hold and does not, in words; "" if all does. The first found. */
 void hgi_herd_broken(char *out, size_t size, const struct hgi_herd_results *results);

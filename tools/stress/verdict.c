@@ -7,7 +7,12 @@
 #include <stdio.h>
 
 #include "tools/common/terminal.h"
+#include "tools/common/timing.h"
 #include "tools/stress/trial.h"
+
+/* What a machine may take from a trial before its figures are in doubt. */
+#define LATE_MOST_NS (100 * NS_PER_MS)
+enum { LOST_SHARE = 50 };
 
 /* "3.5 times", "292 times". */
 static void times(char *out, size_t size, double factor)
@@ -162,6 +167,27 @@ void hgi_herd_verdict(char *out, size_t size, const struct hgi_herd_results *res
         verdict_on_overload(out, size, all, naive);
     else
         verdict_on_attempts(out, size, all, naive);
+}
+
+void hgi_herd_doubt(char *out, size_t size, const struct hgi_herd_results *results)
+{
+    char time[32];
+    out[0] = '\0';
+    for (size_t i = 0; i < results->count && !out[0]; i++) {
+        const struct hgi_trial *t = results->trial[i];
+        const char *name = hgi_strategy_name(t->strategy);
+        if (t->lost_ns > t->length_ns / LOST_SHARE)
+            snprintf(out, size,
+                     "This machine was too busy: the server lost %s of its capacity to it in the "
+                     "trial of %s. Take the figures with care, and run it again.",
+                     hgi_format_latency(time, sizeof time, t->lost_ns), name);
+        else if (t->late_ns > LATE_MOST_NS)
+            snprintf(
+                out, size,
+                "This machine was too busy: a thread woke %s too late in the trial of %s. Take "
+                "the figures with care, and run it again.",
+                hgi_format_latency(time, sizeof time, t->late_ns), name);
+    }
 }
 
 void hgi_herd_broken(char *out, size_t size, const struct hgi_herd_results *results)
