@@ -1,6 +1,6 @@
 /* A breaker in POSIX shared memory: opened, looked at, left for its successor.
  *
- * place.c makes and finds the file, segment.c judges what is in it; here it is mapped behind the
+ * shm_file.c makes and finds the file, segment.c judges what is in it; here it is mapped behind the
  * process's private pages. No lock lies in shared memory and none is waited for: a process killed at
  * any instruction leaves a word that the machine can go on from.
  *
@@ -20,16 +20,17 @@
 #include "breaker/core.h"
 #include "breaker/error.h"
 #include "breaker/options.h"
+#include "breaker/segment.h"
 
 #define RETRY_NS (250 * HGI_NS_PER_MS)
 #define PATIENCE_NS (5 * HGI_NS_PER_S) /* for one who removes a name: that takes microseconds */
 
 enum { TRIES = 1000 };
 
-static hg_status cannot_map(const struct hgi_place *place, int error, struct hg_error *err)
+static hg_status cannot_map(const struct hgi_shm_file *shm, int error, struct hg_error *err)
 {
-    hgi_error_set(err, HG_ERR_NO_MEMORY, "shared breaker %s (%s): cannot map it: %s", place->name,
-                  place->path, strerrordesc_np(error));
+    hgi_error_set(err, HG_ERR_NO_MEMORY, "shared breaker %s (%s): cannot map it: %s", shm->name,
+                  shm->path, strerrordesc_np(error));
     if (err)
         err->sys_errno = error;
     return HG_ERR_NO_MEMORY;
@@ -45,17 +46,17 @@ static uint64_t load_word(hg_breaker *breaker)
 /* --- a file that holds a segment worth mapping --- */
 
 /* Map an open file's segment and judge it, as this process sees it. On an error nothing is mapped. */
-static hg_status map_segment(const struct hgi_place *place, int fd, struct hgi_segment **out,
+static hg_status map_segment(const struct hgi_shm_file *shm, int fd, struct hgi_segment **out,
                              struct hg_breaker_options *options, struct hg_error *err)
 {
     struct hg_error inner = HG_ERROR_INIT;
     void *mapped = mmap(NULL, HGI_SEGMENT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (mapped == MAP_FAILED)
-        return cannot_map(place, errno, err);
+        return cannot_map(shm, errno, err);
     hg_status status = hgi_segment_check(mapped, hgi_time_namespace(), options, &inner);
     if (status < 0) {
         munmap(mapped, HGI_SEGMENT_SIZE);
-        return hgi_error_set(err, status, "shared breaker %s (%s) %s", place->name, place->path,
+        return hgi_error_set(err, status, "shared breaker %s (%s) %s", shm->name, shm->path,
                              inner.message);
     }
     *out = mapped;
@@ -64,7 +65,7 @@ static hg_status map_segment(const struct hgi_place *place, int fd, struct hgi_s
 
 /* What is wanted of a name. */
 struct want {
-    const struct hgi_place *place;
+    const struct hgi_shm_file *shm;
     const struct hg_breaker_options *options; /* if it has to be made */
     bool may_create;
     uint32_t generation; /* to begin at, if made */
@@ -78,7 +79,7 @@ static hg_status create(const struct want *want, int *fd, struct hg_error *err)
     if (made.seed == 0)
         made.seed = hgi_breaker_seed(want);
     hgi_segment_fill(&content, &made, want->generation & HGI_GENERATION_MAX, hgi_time_namespace());
-    return hgi_place_create(want->place, &content, fd, err);
+    return hgi_shm_create(want->shm, &content, fd, err);
 }
 
 /* The name's segment, mapped; made if there is none; a retired one that was left behind is removed.
@@ -86,11 +87,11 @@ static hg_status create(const struct want *want, int *fd, struct hg_error *err)
 static hg_status obtain(const struct want *want, struct hgi_segment **segment,
                         struct hg_breaker_options *found, struct hg_error *err)
 {
-    const struct hgi_place *place = want->place;
+    const struct hgi_shm_file *shm = want->shm;
     /* Each turn but the last is one that another process took part in. */
     for (int i = 0; i < TRIES; i++) {
         int fd;
-        hg_status status = hgi_place_attach(place, &fd, err);
+        hg_status status = hgi_shm_attach(shm, &fd, err);
         if (status == HG_ERR_NOT_FOUND && want->may_create) {
             status = create(want, &fd, err);
             if (status == HG_OK && fd < 0)
@@ -98,20 +99,20 @@ static hg_status obtain(const struct want *want, struct hgi_segment **segment,
         }
         if (status < 0)
             return status;
-        status = map_segment(place, fd, segment, found, err);
+        status = map_segment(shm, fd, segment, found, err);
         bool retired =
             status == HG_OK && hgi_word_state(load_word(&(*segment)->breaker)) == HGI_RETIRED;
         if (retired) {
             munmap(*segment, HGI_SEGMENT_SIZE);
-            status = hgi_place_unlink(place, fd, want->patience_ns, err);
+            status = hgi_shm_unlink(shm, fd, want->patience_ns, err);
         }
         close(fd);
         if (status < 0 || !retired)
             return status;
     }
     return hgi_error_set(err, HG_ERR_TIMEOUT,
-                         "shared breaker %s (%s) was removed and made anew all the time",
-                         place->name, place->path);
+                         "shared breaker %s (%s) was removed and made anew all the time", shm->name,
+                         shm->path);
 }
 
 /* --- the handle --- */
@@ -160,14 +161,14 @@ void hgi_shared_unmap(struct hgi_shared *shared)
     munmap(shared, shared->private_size + shared->shared_size);
 }
 
-static hg_status begin(struct hgi_shared *shared, const struct hgi_place *place,
+static hg_status begin(struct hgi_shared *shared, const struct hgi_shm_file *shm,
                        const struct hg_breaker_options *options, const struct hgi_shared_how *how,
                        struct hg_error *err)
 {
     hg_breaker *breaker = breaker_of(shared);
     struct hgi_segment *segment = (struct hgi_segment *)breaker;
     struct hgi_local *local = hgi_local_of(breaker);
-    shared->place = *place;
+    shared->shm = *shm;
     shared->may_create = !how->only_attach;
     local->shared = shared;
     local->counters = segment->counters;
@@ -176,7 +177,7 @@ static hg_status begin(struct hgi_shared *shared, const struct hgi_place *place,
 }
 
 /* Tell who came with other settings than those that hold, or refuse. */
-static hg_status compare(const struct hgi_place *place, const struct hg_breaker_options *wanted,
+static hg_status compare(const struct hgi_shm_file *shm, const struct hg_breaker_options *wanted,
                          const struct hg_breaker_options *found, struct hg_error *err)
 {
     char difference[256];
@@ -188,8 +189,8 @@ static hg_status compare(const struct hgi_place *place, const struct hg_breaker_
             err, HG_ERR_VALIDATION,
             "shared breaker %s has other settings than this process came with: %s; "
             "unlink it, so that they can change, or come with the same",
-            place->name, difference);
-    hgi_error_message(err, "shared breaker %s keeps the settings that it has: %s", place->name,
+            shm->name, difference);
+    hgi_error_message(err, "shared breaker %s keeps the settings that it has: %s", shm->name,
                       difference);
     return HG_OK;
 }
@@ -200,15 +201,15 @@ hg_status hgi_shared_open(hg_breaker **out, const char *name,
 {
     struct hg_breaker_options wanted, found;
     struct hgi_segment *segment = NULL;
-    struct hgi_place place;
+    struct hgi_shm_file shm;
     *out = NULL;
     hg_status status = hgi_options_read(&wanted, options, err);
     if (status == HG_OK)
-        status = hgi_place_init(&place, how->directory, name, err);
+        status = hgi_shm_init(&shm, how->directory, name, err);
     if (status < 0)
         return status;
     const struct want want = {
-        .place = &place,
+        .shm = &shm,
         .options = &wanted,
         .may_create = !how->only_attach,
         .generation = (uint32_t)(hgi_breaker_seed(&found) >> 32), /* not that of one before it */
@@ -219,14 +220,14 @@ hg_status hgi_shared_open(hg_breaker **out, const char *name,
         return status;
     if (how->only_attach)
         wanted = found;
-    status = compare(&place, &wanted, &found, err);
+    status = compare(&shm, &wanted, &found, err);
     struct hgi_shared *shared = status == HG_OK ? make_pages(segment) : NULL;
     if (!shared) {
         int error = errno;
         munmap(segment, HGI_SEGMENT_SIZE);
-        return status < 0 ? status : cannot_map(&place, error, err);
+        return status < 0 ? status : cannot_map(&shm, error, err);
     }
-    status = begin(shared, &place, &wanted, how, err);
+    status = begin(shared, &shm, &wanted, how, err);
     if (status < 0)
         hgi_shared_unmap(shared);
     else
@@ -276,7 +277,7 @@ static bool map_successor(hg_breaker *breaker, uint64_t retired)
     struct hg_breaker_options found;
     /* Far from the generations of permits that are still out. No patience: callers are waiting. */
     const struct want want = {
-        .place = &shared->place,
+        .shm = &shared->shm,
         .options = &hgi_local_of(breaker)->options,
         .may_create = shared->may_create,
         .generation = hgi_word_generation(retired) + HGI_GENERATION_MAX / 4 +
@@ -343,22 +344,22 @@ static void retire(struct hgi_segment *segment)
 
 hg_status hgi_shared_unlink(const char *directory, const char *name, struct hg_error *err)
 {
-    struct hgi_place place;
+    struct hgi_shm_file shm;
     struct hg_breaker_options found;
     struct hgi_segment *segment = NULL;
     int fd = -1;
-    hg_status status = hgi_place_init(&place, directory, name, err);
+    hg_status status = hgi_shm_init(&shm, directory, name, err);
     if (status == HG_OK)
-        status = hgi_place_attach(&place, &fd, err);
+        status = hgi_shm_attach(&shm, &fd, err);
     if (status < 0)
         return status;
-    status = map_segment(&place, fd, &segment, &found, err);
+    status = map_segment(&shm, fd, &segment, &found, err);
     if (status == HG_OK) {
         /* First retired, then removed: killed in between, it leaves a name that the next one cleans
          * up, and not two segments that both live. */
         retire(segment);
         munmap(segment, HGI_SEGMENT_SIZE);
-        status = hgi_place_unlink(&place, fd, PATIENCE_NS, err);
+        status = hgi_shm_unlink(&shm, fd, PATIENCE_NS, err);
     }
     close(fd);
     if (status == HG_OK)

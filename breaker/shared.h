@@ -17,14 +17,14 @@
 #include <herdgate/breaker.h>
 
 #include "breaker/breaker.h"
-#include "breaker/place.h"
+#include "breaker/shm_file.h"
 
 /* What this process keeps for a shared breaker besides hgi_local. */
 struct hgi_shared {
     size_t private_size; /* of the pages that begin with this struct */
     size_t shared_size;  /* of the pages behind them */
     bool may_create;     /* else it only ever attaches */
-    struct hgi_place place;
+    struct hgi_shm_file shm;
     _Atomic uint32_t reopening;  /* written by the thread that reopens: 1 while it does */
     _Atomic int64_t next_try_ns; /* written by that thread: no reopening before */
 };

@@ -12,6 +12,7 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/shm_file.h"
 
 /* Arguments that are members or strings cannot stand in parentheses.
  * NOLINTBEGIN(bugprone-macro-parentheses) */
@@ -137,6 +138,24 @@ static hg_status decode_window(struct hgi_decoder *decoder, const struct hgi_nod
     return status;
 }
 
+/* A name's limits are those of the file that it stands for. */
+static hg_status decode_shared(struct hgi_decoder *decoder, const struct hgi_node *node, void *base)
+{
+    (void)base;
+    struct hgi_settings *settings = decoder->settings;
+    struct hg_error err = HG_ERROR_INIT;
+    struct hgi_shm_file file;
+    hg_status status = hgi_decode_expect(decoder, node, HGI_JSON_STRING, "a name in a string");
+    if (status < 0)
+        return status;
+    if (hgi_shm_init(&file, NULL, node->item->valuestring, &err) < 0)
+        return hgi_document_fail(decoder->document, node, HGI_AT_VALUE, "%s", err.message);
+    hgi_copy_text(settings->breaker_shared, sizeof settings->breaker_shared, file.name);
+    return HG_OK;
+}
+
+static const char *const mismatch_words[] = { "adopt", "refuse", NULL };
+
 const struct hgi_field hgi_breaker_fields[] = {
     SWITCH("enabled", breaker_enabled),
     COUNT("failure_threshold", breaker.failure_threshold, 0, 65535),
@@ -148,6 +167,8 @@ const struct hgi_field hgi_breaker_fields[] = {
     COUNT("success_threshold", breaker.success_threshold, 1, 255),
     TIME("probe_lease", breaker.probe_lease_ns, 10 * MS, 18 * HOUR),
     OWN("window", decode_window),
+    OWN("shared", decode_shared),
+    CHOICE("on_mismatch", breaker.on_mismatch, mismatch_words),
     { .key = NULL },
 };
 

@@ -15,6 +15,8 @@
 #include <herdgate/error.h>
 #include <herdgate/policy.h>
 
+#include "breaker/shm_file.h"
+
 enum {
     HGI_NAME_SIZE = 32,   /* of a class or preset or command, with the terminator */
     HGI_CLASSES_MAX = 32, /* the built-in ones included */
@@ -118,7 +120,7 @@ struct hgi_settings {
     struct hgi_pool_settings pool;
     bool breaker_enabled;
     struct hg_breaker_options breaker;
-    char breaker_shared[64]; /* "/name", or empty: this process only */
+    char breaker_shared[HGI_SHARED_NAME_SIZE]; /* "/name", or empty: this process only */
     struct hgi_budget_settings budget;
     int64_t retry_delay_ns;                    /* of retry_with_delay */
     int64_t condition_poll_ns;                 /* of wait_and_retry */

@@ -39,8 +39,9 @@ static void on_breaker_event(void *arg, const struct hg_breaker_event *event)
     if (event->to == HG_BREAKER_OPEN || event->to == HG_BREAKER_FORCED_OPEN)
         hgi_wake_all(pool, HGI_WAKE_BREAKER);
     char text[96];
-    snprintf(text, sizeof text, "the circuit breaker went from %s to %s",
-             hg_breaker_state_name(event->from), hg_breaker_state_name(event->to));
+    snprintf(text, sizeof text, "the circuit breaker went from %s to %s%s",
+             hg_breaker_state_name(event->from), hg_breaker_state_name(event->to),
+             event->elsewhere ? ", by another process" : "");
     hgi_pool_log(pool, HG_LOG_BREAKER, event->retry_after_ns, NULL, event, text);
 }
 
@@ -126,12 +127,28 @@ static hg_pool *allocate(uint32_t size)
     return pool;
 }
 
+static hg_status open_shared_breaker(hg_pool *pool, const struct hgi_settings *settings,
+                                     struct hg_error *err)
+{
+    struct hg_error told = HG_ERROR_INIT;
+    hg_status status =
+        hg_breaker_open_shared(&pool->breaker, settings->breaker_shared, &settings->breaker, &told);
+    pool->own_breaker = status == HG_OK;
+    if (status < 0 && err)
+        *err = told;
+    if (status == HG_OK && told.message[0] != '\0')
+        hgi_pool_log(pool, HG_LOG_BREAKER_ADOPTED, 0, NULL, NULL, told.message);
+    return status;
+}
+
 static hg_status make_breaker(hg_pool *pool, hg_breaker *given, const struct hgi_settings *settings,
                               struct hg_error *err)
 {
     hg_status status = HG_OK;
     if (given) {
         pool->breaker = given;
+    } else if (settings->breaker_enabled && settings->breaker_shared[0] != '\0') {
+        status = open_shared_breaker(pool, settings, err);
     } else if (settings->breaker_enabled) {
         status = hg_breaker_new(&pool->breaker, &settings->breaker, err);
         pool->own_breaker = status == HG_OK;

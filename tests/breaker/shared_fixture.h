@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "breaker/core.h"
+#include "breaker/segment.h"
 #include "breaker/shared.h"
 #include "tests/breaker/fixture.h"
 

@@ -50,7 +50,8 @@ static const char example[] =
     "  \"breaker\": { \"failure_threshold\": 6, \"recovery_timeout\": \"2s\", "
     "\"half_open_max_calls\": 4, \"success_threshold\": 3,\n"
     "               \"window\": { \"length\": \"10s\", \"min_calls\": 21, \"failure_rate\": 0.5, "
-    "\"slow_call\": \"200ms\", \"slow_rate\": 1.0 } },\n"
+    "\"slow_call\": \"200ms\", \"slow_rate\": 1.0 },\n"
+    "               \"shared\": \"/orders\", \"on_mismatch\": \"refuse\" },\n"
     "  \"retry_budget\": { \"ratio\": 0.2, \"min_per_second\": 11, \"window\": \"10s\" },\n"
     "  \"presets\": { \"patient\": { \"extends\": \"conservative\", \"max_attempts\": 5, "
     "\"max_delay\": \"10s\", \"jitter\": \"full\" } },\n"
@@ -90,6 +91,8 @@ Test(policy_file, everything_that_it_says_is_set)
     cr_assert_eq(s->breaker.success_threshold, 3);
     cr_assert_eq(s->breaker.window_length_ns, 10 * HGI_NS_PER_S);
     cr_assert_eq(s->breaker.window_min_calls, 21);
+    cr_assert_str_eq(s->breaker_shared, "/orders");
+    cr_assert_eq(s->breaker.on_mismatch, HG_MISMATCH_REFUSE);
     cr_assert_float_eq(s->budget.ratio, 0.2, 1e-9);
     cr_assert_float_eq(s->budget.min_per_second, 11.0, 1e-9);
     const struct hgi_class *orders = hgi_settings_class(s, "orders");

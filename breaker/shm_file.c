@@ -6,9 +6,9 @@
  *
  * Removing a name is the one thing that takes a lock: unlink() cannot be told which file it should
  * find, so whoever removes a name holds the file's flock() while it looks and removes. The kernel gives
- * that back when a process dies, and no call ever waits for it.
+ * that back when a process dies, and neither admit nor report ever waits for it.
  */
-#include "breaker/place.h"
+#include "breaker/shm_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,9 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/segment.h"
 
-static hg_status cannot(const struct hgi_place *place, const char *what, int error,
+static hg_status cannot(const struct hgi_shm_file *shm, const char *what, int error,
                         struct hg_error *err)
 {
     hg_status status = error == ENOSPC || error == ENOMEM || error == EMFILE || error == ENFILE ||
@@ -32,15 +33,15 @@ static hg_status cannot(const struct hgi_place *place, const char *what, int err
         error == ENOSPC || error == EDQUOT ? "; free some room there, or mount it larger"
         : error == EOPNOTSUPP ? "; it must be a file system that has O_TMPFILE, as tmpfs is"
                               : "";
-    hgi_error_set(err, status, "shared breaker %s (%s): cannot %s: %s%s", place->name, place->path,
+    hgi_error_set(err, status, "shared breaker %s (%s): cannot %s: %s%s", shm->name, shm->path,
                   what, strerrordesc_np(error), advice);
     if (err)
         err->sys_errno = error;
     return status;
 }
 
-hg_status hgi_place_init(struct hgi_place *place, const char *directory, const char *name,
-                         struct hg_error *err)
+hg_status hgi_shm_init(struct hgi_shm_file *shm, const char *directory, const char *name,
+                       struct hg_error *err)
 {
     if (!directory)
         directory = HGI_SHM_DIRECTORY;
@@ -55,36 +56,36 @@ hg_status hgi_place_init(struct hgi_place *place, const char *directory, const c
                              "the name of a shared breaker is a slash and 1 to %d visible ASCII "
                              "characters that are no slash, like \"/orders\"",
                              HGI_SHARED_NAME_SIZE - 2);
-    if (strlen(directory) >= sizeof place->directory)
+    if (strlen(directory) >= sizeof shm->directory)
         return hgi_error_set(err, HG_ERR_VALIDATION, "%s: the path is too long", directory);
-    hgi_copy_text(place->directory, sizeof place->directory, directory);
-    hgi_copy_text(place->name, sizeof place->name, name);
-    snprintf(place->path, sizeof place->path, "%s/herdgate.%s", place->directory, name + 1);
+    hgi_copy_text(shm->directory, sizeof shm->directory, directory);
+    hgi_copy_text(shm->name, sizeof shm->name, name);
+    snprintf(shm->path, sizeof shm->path, "%s/herdgate.%s", shm->directory, name + 1);
     return HG_OK;
 }
 
 /* What the file system says of a file before anybody reads it. */
-static hg_status check_file(const struct hgi_place *place, const struct stat *file,
+static hg_status check_file(const struct hgi_shm_file *shm, const struct stat *file,
                             struct hg_error *err)
 {
     if (!S_ISREG(file->st_mode))
         return hgi_error_set(err, HG_ERR_VALIDATION, "shared breaker %s: %s is not a file",
-                             place->name, place->path);
+                             shm->name, shm->path);
     if (file->st_uid != geteuid())
         return hgi_error_set(err, HG_ERR_VALIDATION,
                              "shared breaker %s (%s) belongs to user %u, and this process runs as "
                              "user %u; a breaker is shared by the processes of one user",
-                             place->name, place->path, (unsigned)file->st_uid, (unsigned)geteuid());
+                             shm->name, shm->path, (unsigned)file->st_uid, (unsigned)geteuid());
     if (file->st_mode & (S_IRWXG | S_IRWXO))
         return hgi_error_set(err, HG_ERR_VALIDATION,
                              "shared breaker %s (%s) has mode %04o, so that others could change "
                              "it; it must be 0600",
-                             place->name, place->path, (unsigned)file->st_mode & 07777);
+                             shm->name, shm->path, (unsigned)file->st_mode & 07777);
     if (file->st_size != HGI_SEGMENT_SIZE)
         return hgi_error_set(err, HG_ERR_VALIDATION,
                              "shared breaker %s (%s) has %lld bytes and not %d: it is not a "
                              "breaker of this version, or damaged; remove it if nobody uses it",
-                             place->name, place->path, (long long)file->st_size, HGI_SEGMENT_SIZE);
+                             shm->name, shm->path, (long long)file->st_size, HGI_SEGMENT_SIZE);
     return HG_OK;
 }
 
@@ -98,28 +99,28 @@ static int reserve(int fd)
     return error;
 }
 
-hg_status hgi_place_attach(const struct hgi_place *place, int *fd, struct hg_error *err)
+hg_status hgi_shm_attach(const struct hgi_shm_file *shm, int *fd, struct hg_error *err)
 {
     struct stat file;
     hg_status status;
     /* Not blocking: what is there may be a pipe. */
-    *fd = open(place->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    *fd = open(shm->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0 && errno == ENOENT)
-        return hgi_error_set(err, HG_ERR_NOT_FOUND, "there is no shared breaker %s (%s)",
-                             place->name, place->path);
-    if (*fd < 0 && errno == EACCES && lstat(place->path, &file) == 0) {
-        status = check_file(place, &file, err);
-        return status < 0 ? status : cannot(place, "open it", EACCES, err);
+        return hgi_error_set(err, HG_ERR_NOT_FOUND, "there is no shared breaker %s (%s)", shm->name,
+                             shm->path);
+    if (*fd < 0 && errno == EACCES && lstat(shm->path, &file) == 0) {
+        status = check_file(shm, &file, err);
+        return status < 0 ? status : cannot(shm, "open it", EACCES, err);
     }
     if (*fd < 0)
-        return cannot(place, "open it", errno, err);
+        return cannot(shm, "open it", errno, err);
     if (fstat(*fd, &file) != 0) {
-        status = cannot(place, "look at it", errno, err);
+        status = cannot(shm, "look at it", errno, err);
     } else {
-        status = check_file(place, &file, err);
+        status = check_file(shm, &file, err);
         int error = status == HG_OK ? reserve(*fd) : 0;
         if (error)
-            status = cannot(place, "reserve its space", error, err);
+            status = cannot(shm, "reserve its space", error, err);
     }
     if (status < 0) {
         close(*fd);
@@ -142,50 +143,50 @@ static int fill(int fd, const struct hgi_segment *content)
     return error;
 }
 
-hg_status hgi_place_create(const struct hgi_place *place, const struct hgi_segment *content,
-                           int *fd, struct hg_error *err)
+hg_status hgi_shm_create(const struct hgi_shm_file *shm, const struct hgi_segment *content, int *fd,
+                         struct hg_error *err)
 {
     char self[32];
     hg_status status = HG_OK;
-    int made = open(place->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    int made = open(shm->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
     *fd = -1;
     if (made < 0) /* a file system without O_TMPFILE sees a folder that is opened for writing */
-        return cannot(place, "make it", errno == EISDIR ? EOPNOTSUPP : errno, err);
+        return cannot(shm, "make it", errno == EISDIR ? EOPNOTSUPP : errno, err);
     int error = fill(made, content);
     snprintf(self, sizeof self, "/proc/self/fd/%d", made);
     if (error)
-        status = cannot(place, "give it its space", error, err);
-    else if (linkat(AT_FDCWD, self, AT_FDCWD, place->path, AT_SYMLINK_FOLLOW) == 0)
+        status = cannot(shm, "give it its space", error, err);
+    else if (linkat(AT_FDCWD, self, AT_FDCWD, shm->path, AT_SYMLINK_FOLLOW) == 0)
         *fd = made;
     else if (errno != EEXIST)
-        status = cannot(place, "give it its name", errno, err);
+        status = cannot(shm, "give it its name", errno, err);
     if (*fd < 0)
         close(made);
     return status;
 }
 
-hg_status hgi_place_unlink(const struct hgi_place *place, int fd, int64_t patience_ns,
-                           struct hg_error *err)
+hg_status hgi_shm_unlink(const struct hgi_shm_file *shm, int fd, int64_t patience_ns,
+                         struct hg_error *err)
 {
     struct stat mine, named;
     hg_status status = HG_OK;
     int64_t until_ns = hgi_deadline_after(hgi_now_ns(), patience_ns);
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return cannot(place, "lock it", errno, err);
+            return cannot(shm, "lock it", errno, err);
         if (hgi_now_ns() >= until_ns)
             return hgi_error_set(err, HG_ERR_TIMEOUT,
                                  "shared breaker %s (%s): another process is removing it and does "
                                  "not go on; is it stopped?",
-                                 place->name, place->path);
+                                 shm->name, shm->path);
         hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
     }
     if (fstat(fd, &mine) != 0)
-        status = cannot(place, "look at it", errno, err);
-    else if (lstat(place->path, &named) != 0)
-        status = errno == ENOENT ? HG_OK : cannot(place, "look at it", errno, err);
-    else if (mine.st_ino == named.st_ino && mine.st_dev == named.st_dev && unlink(place->path) != 0)
-        status = cannot(place, "remove it", errno, err);
+        status = cannot(shm, "look at it", errno, err);
+    else if (lstat(shm->path, &named) != 0)
+        status = errno == ENOENT ? HG_OK : cannot(shm, "look at it", errno, err);
+    else if (mine.st_ino == named.st_ino && mine.st_dev == named.st_dev && unlink(shm->path) != 0)
+        status = cannot(shm, "remove it", errno, err);
     flock(fd, LOCK_UN);
     return status;
 }
