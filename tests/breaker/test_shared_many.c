@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 
 #include "tests/breaker/shared_fixture.h"
@@ -191,6 +192,53 @@ Test(shared_many, a_retired_name_that_was_left_behind_is_cleaned_up)
     cr_assert_eq(hgi_shared_open(&breaker, NAME, NULL, &attach, &err), HG_ERR_NOT_FOUND);
     cr_assert_eq(inode_of(shared_file(&folder, NAME)), 0);
     hg_breaker_free(fresh);
+}
+
+/* The file's descriptor, as one who is about to remove its name has it. */
+static int descriptor_of(struct hgi_shm_file *shm)
+{
+    int fd;
+    struct hg_error err = HG_ERROR_INIT;
+    cr_assert_eq(hgi_shm_init(shm, folder.path, NAME, &err), HG_OK, "%s", err.message);
+    cr_assert_eq(hgi_shm_attach(shm, &fd, &err), HG_OK, "%s", err.message);
+    return fd;
+}
+
+Test(shared_many, a_name_is_removed_only_from_the_file_that_was_meant)
+{
+    struct hgi_shm_file shm;
+    hg_breaker *old = opened();
+    int fd = descriptor_of(&shm);
+    unlinked(); /* by another one, who was faster */
+    hg_breaker *new = opened();
+    ino_t inode = inode_of(shm.path);
+    cr_assert_eq(hgi_shm_unlink(&shm, fd, 0, NULL), HG_OK);
+    cr_assert_eq(inode_of(shm.path), inode);
+    close(fd);
+    hg_breaker_free(old);
+    hg_breaker_free(new);
+}
+
+Test(shared_many, while_another_one_removes_a_name_nobody_else_does_and_no_call_waits)
+{
+    struct hgi_shm_file shm;
+    hg_breaker *breaker = opened();
+    int holder = descriptor_of(&shm);
+    int other = descriptor_of(&shm);
+    cr_assert_eq(flock(holder, LOCK_EX), 0);
+    cr_assert_eq(hgi_shm_unlink(&shm, other, 0, NULL), HG_ERR_TIMEOUT);
+    hg_breaker_force_open(breaker);
+    struct hgi_segment *segment = shared_segment(&folder, NAME);
+    atomic_store(&segment->breaker.word, (uint64_t)HGI_RETIRED << HGI_STATE_SHIFT);
+    munmap(segment, sizeof *segment);
+    ino_t inode = inode_of(shm.path);
+    hg_breaker_cancel(breaker, admitted(breaker));
+    cr_assert_eq(inode_of(shm.path), inode);
+    close(holder); /* as when it is killed */
+    cr_assert_eq(hgi_shm_unlink(&shm, other, 0, NULL), HG_OK);
+    cr_assert_eq(inode_of(shm.path), 0);
+    close(other);
+    hg_breaker_free(breaker);
 }
 
 Test(shared_many, without_a_successor_calls_pass_until_there_is_one)
