@@ -26,7 +26,16 @@ static double times_lower(const struct hgi_wave_result *results, size_t which)
     return results[which].peak ? (double)results[0].peak / results[which].peak : 0;
 }
 
-/* The wave as a row of blocks, as high as the highest of all kinds. */
+/* The highest of all kinds: without jitter, as a rule, but threads of a busy machine may differ. */
+static uint32_t top_of(const struct hgi_wave_result *results)
+{
+    uint32_t top = 0;
+    for (size_t i = 0; i < HGI_WAVE_JITTERS; i++)
+        top = results[i].peak > top ? results[i].peak : top;
+    return top;
+}
+
+/* The wave as a row of blocks; top: what a full block stands for. */
 static void draw(FILE *out, const struct hgi_wave_result *result, uint32_t top, uint32_t last)
 {
     static const char *const blocks[] = { " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" };
@@ -52,6 +61,7 @@ static uint32_t last_of(const struct hgi_wave_result *results)
 static void print_wave(FILE *out, const struct hgi_wave_result *results, bool colour)
 {
     uint32_t last = last_of(results);
+    uint32_t top = top_of(results);
     fprintf(out, "%s  %-13s %8s %14s %10s   %.2f s%s\n", hgi_style_begin(colour, HGI_STYLE_DIM),
             "jitter", "retries", "peak of 10 ms", "lower by", 0.01 * (last + 1),
             hgi_style_end(colour, HGI_STYLE_DIM));
@@ -59,7 +69,7 @@ static void print_wave(FILE *out, const struct hgi_wave_result *results, bool co
         fprintf(out, "  %-13s %8" PRIu64 " %14" PRIu32 " %8.1f x   ",
                 hgi_wave_jitter_name(hgi_wave_jitters[i]), results[i].events, results[i].peak,
                 times_lower(results, i));
-        draw(out, &results[i], results[0].peak, last);
+        draw(out, &results[i], top, last);
         fputc('\n', out);
     }
 }
