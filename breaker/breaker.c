@@ -395,3 +395,10 @@ void hg_breaker_free(hg_breaker *breaker)
     else
         free(local);
 }
+
+void hgi_breaker_forget_threads(hg_breaker *breaker)
+{
+    uint64_t word = load_word(breaker);
+    hgi_events_forget_threads(&hgi_local_of(breaker)->events, hgi_word_generation(word),
+                              (hg_breaker_state)hgi_word_state(word));
+}

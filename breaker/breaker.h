@@ -17,6 +17,10 @@ bool hgi_breaker_admit(hg_breaker *breaker, unsigned flags, hg_permit *permit);
 /* Whether this permit is one of a half-open breaker's probes. */
 bool hgi_permit_is_probe(hg_permit permit);
 
+/* In the child of a fork(), before any other use: its parent's threads are not here, whatever they were
+ * in the middle of. State and counts stay; transitions that were on their way to listeners are lost. */
+void hgi_breaker_forget_threads(hg_breaker *breaker);
+
 /* CLOCK_MONOTONIC or what stands for it; never goes back. Called from any thread. */
 typedef int64_t (*hgi_clock_fn)(void *arg);
 

@@ -62,6 +62,27 @@ void hgi_events_destroy(struct hgi_events *events)
     pthread_mutex_destroy(&events->mutex);
 }
 
+void hgi_events_forget_threads(struct hgi_events *events, uint32_t generation,
+                               hg_breaker_state state)
+{
+    /* relaxed, all: no other thread exists. The lists may be half done, and are left alone. */
+    atomic_store_explicit(&events->pushed, NULL, memory_order_relaxed);
+    atomic_store_explicit(&events->makers, 0, memory_order_relaxed);
+    atomic_store_explicit(&events->work, 0, memory_order_relaxed);
+    atomic_store_explicit(&events->deliverer, 0, memory_order_relaxed);
+    events->pending = NULL;
+    events->last_order = hgi_events_order(events->last_order, generation);
+    events->last_state = state;
+    atomic_store_explicit(&events->seen, events->last_order, memory_order_relaxed);
+    for (size_t i = 0; i < HGI_LISTENERS_MAX; i++) {
+        struct hgi_listener *listener = &events->listeners[i];
+        atomic_store_explicit(&listener->busy, 0, memory_order_relaxed);
+        if (atomic_load_explicit(&listener->state, memory_order_relaxed) == PLACE_LEAVING)
+            atomic_store_explicit(&listener->state, PLACE_FREE, memory_order_relaxed);
+    }
+    pthread_mutex_init(&events->mutex, NULL);
+}
+
 struct hgi_event_node *hgi_events_begin(struct hgi_events *events)
 {
     /* relaxed: the exchange of the word that follows publishes it (see [B1] in breaker.c). */

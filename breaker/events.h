@@ -55,6 +55,10 @@ hg_status hgi_events_init(struct hgi_events *events, uint32_t generation, hg_bre
                           struct hg_error *err);
 void hgi_events_destroy(struct hgi_events *events);
 
+/* In a child of a fork: nobody makes, delivers or hears a transition now. Listeners stay. */
+void hgi_events_forget_threads(struct hgi_events *events, uint32_t generation,
+                               hg_breaker_state state);
+
 /* A node for a transition that may come; NULL: out of memory, the event will be marked as missed. */
 struct hgi_event_node *hgi_events_begin(struct hgi_events *events);
 

@@ -39,6 +39,12 @@ void hgi_gate_destroy(struct hgi_gate *gate)
     pthread_mutex_destroy(&gate->mutex);
 }
 
+void hgi_gate_forget(struct hgi_gate *gate)
+{
+    gate->rooms = NULL;
+    pthread_mutex_init(&gate->mutex, NULL);
+}
+
 static struct hgi_gate_room *enter(struct hgi_gate *gate, const struct hgi_gate_wait *wait)
 {
     struct hgi_gate_room *room = gate->rooms;
@@ -72,8 +78,10 @@ static void leave(struct hgi_gate *gate, struct hgi_gate_room *room)
     if (--room->present > 0)
         return;
     struct hgi_gate_room **link = &gate->rooms;
-    while (*link != room)
+    while (*link && *link != room)
         link = &(*link)->next;
+    if (!*link)
+        return; /* a room of before a fork(), which others were in as well */
     *link = room->next;
     pthread_cond_destroy(&room->changed);
     free(room);

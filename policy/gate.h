@@ -29,6 +29,9 @@ struct hgi_gate_wait {
 int hgi_gate_init(struct hgi_gate *gate); /* 0, or an errno */
 void hgi_gate_destroy(struct hgi_gate *gate);
 
+/* In the child of a fork(): nobody waits here but perhaps the forking thread, which finds its way out. */
+void hgi_gate_forget(struct hgi_gate *gate);
+
 /* Wait. True: the condition held, and *release_ns is when this caller may go on (absolute, before the
  * deadline). False: the deadline came first, *closed became true, or memory ran out. Calls of the same
  * condition and argument share one poller. The condition is called with no lock held. */

@@ -49,7 +49,10 @@ void hgi_conn_close(struct hgi_conn *conn)
     if (!conn)
         return;
     int cancel = hgi_cancel_off(); /* close() is a cancellation point */
+    hgi_descriptors_lock();
+    hgi_descriptor_note_down(conn->descriptor, -1);
     redisFree(conn->context);
+    hgi_descriptors_unlock();
     hgi_cancel_restore(cancel);
     free(conn->out);
     free(conn);

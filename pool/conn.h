@@ -12,13 +12,15 @@
 
 #include "policy/commands.h"
 #include "policy/settings.h"
+#include "pool/fork.h"
 
 /* A connection belongs to one thread at a time: whoever holds its slot. */
 struct hgi_conn {
-    redisContext *context; /* owns the socket; its fd is ours to read and write */
-    uint32_t id;           /* unique in its pool; never 0 */
-    uint32_t epoch;        /* of the pool when it was made */
-    int64_t client_id;     /* the server's number for it; 0: not known */
+    redisContext *context;           /* owns the socket; its fd is ours to read and write */
+    hgi_descriptor_note *descriptor; /* of that socket; NULL: nowhere */
+    uint32_t id;                     /* unique in its pool; never 0 */
+    uint32_t epoch;                  /* of the pool when it was made */
+    int64_t client_id;               /* the server's number for it; 0: not known */
     int64_t made_ns;
     int64_t dial_ns;    /* how long it took to make */
     int64_t used_ns;    /* end of its last use; 0: never used */

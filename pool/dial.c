@@ -110,7 +110,8 @@ static int set_options(int fd, int family, int64_t user_timeout_ns)
 static int connect_to(const struct dial *dial, const struct sockaddr *address, socklen_t length,
                       int *error)
 {
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = hgi_socket_open(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                             dial->request->descriptor);
     if (fd < 0) {
         *error = errno;
         return -1;
@@ -120,7 +121,7 @@ static int connect_to(const struct dial *dial, const struct sockaddr *address, s
         *error = set_options(fd, address->sa_family, dial->request->user_timeout_ns);
     if (*error == 0)
         return fd;
-    close(fd);
+    hgi_socket_close(fd, dial->request->descriptor);
     return -1;
 }
 
@@ -326,7 +327,13 @@ bool hgi_dial(const struct hgi_dial_request *request, struct hgi_conn **out,
                                                                 : connect_tcp(&dial);
     if (fd < 0)
         return false;
+    hgi_descriptors_lock(); /* it closes fd if it fails */
     struct hgi_conn *conn = hgi_conn_wrap(fd, request->slice_ns);
+    if (conn)
+        conn->descriptor = request->descriptor;
+    else
+        hgi_descriptor_note_down(request->descriptor, -1);
+    hgi_descriptors_unlock();
     if (!conn) {
         fault->kind = HGI_FAULT_MEMORY;
         snprintf(text, text_size, "out of memory");

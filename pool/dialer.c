@@ -239,6 +239,7 @@ static void dial_once(hg_pool *pool)
     struct hgi_endpoint endpoint = *terms.endpoint;
     struct hgi_dial_request request = {
         .endpoint = &endpoint,
+        .descriptor = &slot->descriptor,
         .client_name = settings->client_name,
         .deadline_ns = hgi_deadline_after(began_ns, settings->pool.connect_timeout_ns),
         .slice_ns = receive_slice(settings),

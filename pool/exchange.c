@@ -132,6 +132,8 @@ struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
 void hgi_lease_end(struct hg_lease *lease, int64_t now_ns)
 {
     struct hgi_slot *slot = lease->slot;
+    if (slot->inherited)
+        return; /* the parent's: the function of hg_call() went on in a child */
     slot->conn->used_ns = now_ns;
     /* relaxed: an estimate, written by the holder alone. */
     int64_t usual_ns = atomic_load_explicit(&slot->usual_lease_ns, memory_order_relaxed);

@@ -28,6 +28,7 @@
 #include "policy/settings.h"
 #include "pool/cancel.h"
 #include "pool/conn.h"
+#include "pool/fork.h"
 #include "pool/usage.h"
 
 enum { HGI_CACHE_LINE = 64, HGI_CALL_STRIPES = 16, HGI_CONNECTING_MAX = 64 };
@@ -72,6 +73,8 @@ struct hgi_slot {
     _Atomic int64_t leased_ns; /* since when; written by the holder */
     _Atomic int32_t holder;    /* its thread id; written by the holder, 0: not leased */
     int64_t warned_ns;         /* the lease of then was warned of; the keeper's */
+    hgi_descriptor_note descriptor; /* of the connection, also while it is being made */
+    bool inherited;                 /* the parent process's; nothing here is ours */
     _Atomic uint32_t lease_number;  /* of the lease that is, or is next; written by the holder */
     _Atomic int64_t usual_lease_ns; /* moving average of how long leases last; the holder's */
     struct hgi_slot_counters counters;
@@ -118,6 +121,13 @@ struct hgi_snapshot {
     struct hgi_call_stripe calls[HGI_CALL_STRIPES];
 };
 
+/* May calls begin? */
+enum hgi_openness {
+    HGI_OPEN,
+    HGI_CLOSING,
+    HGI_FORKED /* a child's copy that nobody has used yet: the first call revives it */
+};
+
 /* What happens rarely enough for a shared line. */
 struct hgi_pool_counters {
     _Atomic uint64_t queued, handed, pool_timeouts, retries, ignored, budget_refused,
@@ -138,7 +148,7 @@ struct hg_pool {
     void *credentials_arg;
     struct hg_budget *budget;
     struct hgi_gate gate;
-    _Atomic uint32_t closing; /* written once, by close */
+    _Atomic uint32_t closing; /* enum hgi_openness; written by close and by the child of a fork */
     _Atomic uint32_t epoch;   /* connections of an earlier one retire; written by any caller */
 
     /* Written whenever somebody has to wait. */
@@ -173,7 +183,11 @@ struct hg_pool {
 
     pthread_mutex_t changing; /* one reload at a time; guards the dialers; taken before `mutex` */
     void *slots_memory;
-    bool has_endpoint; /* `endpoint` was given when it was opened, and stays */
+    bool parts_are_own; /* in a child: slots and snapshots are not the parent's any more */
+    bool has_threads;
+    struct hgi_inherited *inherited; /* what is the parent's */
+    hg_pool *next_pool;              /* of the process; the registry's mutex in fork.c */
+    bool has_endpoint;               /* `endpoint` was given when it was opened, and stays */
     struct hgi_endpoint endpoint;
     pthread_t keeper;
     pthread_t dialers[HGI_CONNECTING_MAX];
@@ -210,11 +224,15 @@ static inline const struct hgi_snapshot *hgi_snapshot_now(const hg_pool *pool)
     return atomic_load_explicit(&pool->current, memory_order_relaxed);
 }
 
+/* Free a list of snapshots that no thread knows of. */
+void hgi_snapshots_free(struct hgi_snapshot *snapshots);
+
 /* The current policy, retained: for the pool's own threads, which are no calls. */
 hg_policy *hgi_policy_hold(hg_pool *pool);
 
 /* Change the number of connections; while the pool is suspended, what it will be. Mutex held. */
 void hgi_resize(hg_pool *pool, uint32_t size);
+void hgi_resize_now(hg_pool *pool); /* ... to what it is said to be */
 
 /* How many slots may be in use, and how many may have been. relaxed: a slot that is looked at once too
  * often, or once too late, is in a state that says so. */
@@ -270,8 +288,12 @@ bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot);
  * learns. Takes the mutex. */
 void hgi_wake_all(hg_pool *pool, enum hgi_wake why);
 
-/* The calling thread's number in the system. */
+/* The calling thread's number in the system; it is another one in the child of a fork. */
 int32_t hgi_thread_id(void);
+void hgi_thread_id_forget(void);
+
+/* In the child of a fork: nobody waits any more. */
+void hgi_queue_forget(hg_pool *pool);
 
 /* --- threads.c, keeper.c, dialer.c: the pool's own threads --- */
 
@@ -304,6 +326,15 @@ bool hgi_credentials_ask(hg_pool *pool, struct hgi_endpoint *endpoint, uint32_t 
                          size_t size);
 
 /* --- open.c --- */
+
+/* Slots for the largest pool, empty, in memory to be freed; NULL: there is none. */
+struct hgi_slot *hgi_slots_allocate(void **memory);
+
+/* The keeper's own descriptors. */
+hg_status hgi_descriptors_open(hg_pool *pool, struct hg_error *err);
+void hgi_descriptors_close(hg_pool *pool);
+
+int hgi_cond_init(pthread_cond_t *cond); /* with the monotonic clock; 0 or an errno */
 
 /* Free what is left of a pool that nobody uses. */
 void hgi_pool_free(hg_pool *pool);

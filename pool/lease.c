@@ -47,9 +47,12 @@ static hg_status misuse(struct hg_lease *lease, struct hg_error *err, const char
 /* A handle that is no lease, or not any more. */
 static hg_status no_lease(const hg_lease *handle, struct hg_error *err)
 {
-    return hgi_error_set(err, HG_ERR_VALIDATION, "%s",
-                         handle ? "the lease was given back before; take another one"
-                                : "lease is NULL");
+    const char *why = "lease is NULL";
+    if (handle && hgi_slot_of_handle(handle)->inherited)
+        why = "the lease is the parent's; a child process takes its own";
+    else if (handle)
+        why = "the lease was given back before; take another one";
+    return hgi_error_set(err, HG_ERR_VALIDATION, "%s", why);
 }
 
 /* hiredis formatted `bytes`, or failed to. True: go on with *command; else *status. */
@@ -434,6 +437,8 @@ void hg_release(hg_lease *handle, hg_status how_it_went)
     if (!handle)
         return;
     struct hg_lease *lease = hgi_lease_of(handle);
+    if (!lease && hgi_slot_of_handle(handle)->inherited)
+        return; /* the parent gives it back */
     if (!lease || !lease->by_hand) {
         released_wrongly(handle);
         return;

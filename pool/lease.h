@@ -32,10 +32,13 @@ static inline bool hgi_handle_is_stale(const hg_lease *handle)
     return hgi_lease_number(hgi_slot_of_handle(handle)) != (uintptr_t)handle % HGI_CACHE_LINE;
 }
 
-/* The lease of a handle; NULL: it has ended, or handle is NULL. */
+/* The lease of a handle; NULL: it has ended, or is a parent process's, or handle is NULL. */
 static inline struct hg_lease *hgi_lease_of(const hg_lease *handle)
 {
-    return !handle || hgi_handle_is_stale(handle) ? NULL : &hgi_slot_of_handle(handle)->lease;
+    hgi_fork_check();
+    if (!handle || hgi_handle_is_stale(handle) || hgi_slot_of_handle(handle)->inherited)
+        return NULL;
+    return &hgi_slot_of_handle(handle)->lease;
 }
 
 #endif

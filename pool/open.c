@@ -49,6 +49,7 @@ void hgi_pool_free(hg_pool *pool)
 {
     for (uint32_t i = 0; pool->slots && i < hgi_size_reached(pool); i++)
         hgi_conn_close(pool->slots[i].conn);
+    hgi_fork_unwatch(pool);
     if (pool->breaker) {
         hg_breaker_unlisten(pool->breaker, on_breaker_event, pool);
         if (pool->own_breaker)
@@ -59,22 +60,15 @@ void hgi_pool_free(hg_pool *pool)
         pool->all = waiter->older;
         free(waiter);
     }
-    if (pool->epoll_fd >= 0)
-        close(pool->epoll_fd);
-    if (pool->wake_fd >= 0)
-        close(pool->wake_fd);
+    hgi_descriptors_close(pool);
     hgi_gate_destroy(&pool->gate);
     pthread_cond_destroy(&pool->quiet_now);
     pthread_cond_destroy(&pool->dial_wanted);
     pthread_mutex_destroy(&pool->mutex);
     pthread_mutex_destroy(&pool->changing);
     hg_budget_free(pool->budget);
-    while (pool->snapshots) {
-        struct hgi_snapshot *snapshot = pool->snapshots;
-        pool->snapshots = snapshot->older;
-        hg_policy_drop(snapshot->policy);
-        free(snapshot);
-    }
+    hgi_snapshots_free(pool->snapshots);
+    hgi_fork_free(pool);
     explicit_bzero(&pool->endpoint, sizeof pool->endpoint);
     if (pool->last_credentials)
         explicit_bzero(pool->last_credentials, sizeof *pool->last_credentials);
@@ -83,7 +77,7 @@ void hgi_pool_free(hg_pool *pool)
     free(pool);
 }
 
-static int init_cond(pthread_cond_t *cond)
+int hgi_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attributes;
     int error = pthread_condattr_init(&attributes);
@@ -95,6 +89,47 @@ static int init_cond(pthread_cond_t *cond)
     return error;
 }
 
+/* Room for the largest pool, so that one can grow while callers look at its slots. It is address
+ * space: memory comes with a slot's first use, because calloc() writes nothing into pages that are new. */
+struct hgi_slot *hgi_slots_allocate(void **memory)
+{
+    *memory = calloc(1, HGI_POOL_SIZE_MAX * sizeof(struct hgi_slot) + HGI_CACHE_LINE);
+    if (!*memory)
+        return NULL;
+    size_t past_line = (uintptr_t)*memory % HGI_CACHE_LINE;
+    return (struct hgi_slot *)(void *)((char *)*memory + HGI_CACHE_LINE - past_line);
+}
+
+void hgi_descriptors_close(hg_pool *pool)
+{
+    hgi_descriptors_lock();
+    if (pool->epoll_fd >= 0)
+        close(pool->epoll_fd);
+    if (pool->wake_fd >= 0)
+        close(pool->wake_fd);
+    pool->epoll_fd = pool->wake_fd = -1;
+    hgi_descriptors_unlock();
+}
+
+hg_status hgi_descriptors_open(hg_pool *pool, struct hg_error *err)
+{
+    hgi_descriptors_lock();
+    pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    pool->wake_fd = pool->epoll_fd >= 0 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    int error = errno;
+    bool well = pool->wake_fd >= 0;
+    hgi_descriptors_unlock();
+    if (well)
+        return HG_OK;
+    hgi_descriptors_close(pool);
+    hgi_error_set(err, HG_ERR_NO_MEMORY,
+                  "the pool's keeper needs two descriptors: %s; raise the limit (ulimit -n)",
+                  strerrordesc_np(error));
+    if (err)
+        err->sys_errno = error;
+    return HG_ERR_NO_MEMORY;
+}
+
 /* Memory and locks. NULL: out of memory. */
 static hg_pool *allocate(uint32_t size)
 {
@@ -104,22 +139,16 @@ static hg_pool *allocate(uint32_t size)
     memset(pool, 0, sizeof *pool);
     pool->epoll_fd = pool->wake_fd = -1;
     if (pthread_mutex_init(&pool->mutex, NULL) != 0 ||
-        pthread_mutex_init(&pool->changing, NULL) != 0 || init_cond(&pool->dial_wanted) != 0 ||
-        init_cond(&pool->quiet_now) != 0 || hgi_gate_init(&pool->gate) != 0) {
+        pthread_mutex_init(&pool->changing, NULL) != 0 || hgi_cond_init(&pool->dial_wanted) != 0 ||
+        hgi_cond_init(&pool->quiet_now) != 0 || hgi_gate_init(&pool->gate) != 0) {
         free(pool);
         return NULL;
     }
-    /* Room for the largest pool, so that this one can grow while callers look at its slots. It is
-     * address space: memory comes with a slot's first use, because calloc() writes nothing into pages
-     * that are new. */
-    pool->slots_memory = calloc(1, HGI_POOL_SIZE_MAX * sizeof(struct hgi_slot) + HGI_CACHE_LINE);
-    if (!pool->slots_memory) {
+    pool->slots = hgi_slots_allocate(&pool->slots_memory);
+    if (!pool->slots) {
         hgi_pool_free(pool);
         return NULL;
     }
-    uintptr_t past_line = (uintptr_t)pool->slots_memory % HGI_CACHE_LINE;
-    pool->slots =
-        (struct hgi_slot *)(void *)((char *)pool->slots_memory + HGI_CACHE_LINE - past_line);
     pool->wanted_size = size;
     atomic_init(&pool->size, size);
     atomic_init(&pool->reached, size);
@@ -175,20 +204,11 @@ static hg_status make_parts(hg_pool *pool, const struct hg_pool_options *options
         status = hg_budget_new(&pool->budget, policy, err);
     if (status == HG_OK)
         status = make_breaker(pool, options->breaker, &policy->settings, err);
-    if (status != HG_OK)
-        return status;
-    pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (pool->epoll_fd < 0 || pool->wake_fd < 0) {
-        int error = errno;
-        hgi_error_set(err, HG_ERR_NO_MEMORY,
-                      "the pool's keeper needs two descriptors: %s; raise the limit (ulimit -n)",
-                      strerrordesc_np(error));
-        if (err)
-            err->sys_errno = error;
-        return HG_ERR_NO_MEMORY;
-    }
-    return HG_OK;
+    if (status == HG_OK)
+        status = hgi_descriptors_open(pool, err);
+    if (status == HG_OK && !hgi_fork_watch(pool))
+        status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for the pool's fork handlers");
+    return status;
 }
 
 hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *options, hg_policy *policy,
@@ -253,6 +273,11 @@ hg_status hg_pool_close(hg_pool *pool, int64_t drain_timeout_ns, struct hg_error
     hgi_error_clear(err);
     if (!pool)
         return HG_OK;
+    hgi_fork_check();
+    if (!pool->has_threads) { /* a child's copy that was never used: nobody is inside */
+        hgi_pool_free(pool);
+        return HG_OK;
+    }
     if (drain_timeout_ns < 0) {
         hg_policy *policy = hgi_policy_hold(pool);
         drain_timeout_ns = policy->settings.pool.drain_timeout_ns;

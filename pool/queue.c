@@ -208,3 +208,14 @@ void hgi_wake_all(hg_pool *pool, enum hgi_wake why)
     if (looked)
         hgi_serve_queue(pool);
 }
+
+void hgi_queue_forget(hg_pool *pool)
+{
+    pool->first = pool->last = NULL;
+    publish(pool, 0);
+    /* relaxed, all: no other thread exists. Those who waited are not in this process. */
+    atomic_store_explicit(&pool->asked, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->spare, NULL, memory_order_relaxed);
+    for (struct hgi_waiter *each = pool->all; each; each = each->older)
+        hgi_queue_recycle(pool, each);
+}

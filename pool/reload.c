@@ -38,6 +38,7 @@ struct hgi_snapshot *hgi_call_enter(hg_pool *pool, struct hg_error *err)
 {
     /* [R1] acquire: counters that were zeroed; pairs with [R1] in hgi_snapshot_publish(). */
     struct hgi_snapshot *snapshot = atomic_load_explicit(&pool->current, memory_order_acquire);
+    hgi_fork_check();
     for (;;) {
         /* [R2] seq_cst: counted before `current` is read again; pairs with [R2] in
          * hgi_snapshot_publish() and nobody_in(). [P2] seq_cst: and before `closing` is read; pairs
@@ -49,9 +50,13 @@ struct hgi_snapshot *hgi_call_enter(hg_pool *pool, struct hg_error *err)
         hgi_call_leave(snapshot); /* each turn is a reload of another thread's */
         snapshot = now;
     }
-    if (!atomic_load_explicit(&pool->closing, memory_order_seq_cst))
+    /* [K2] acquire: a revived pool; pairs with [K2] in revive(). */
+    uint32_t closing = atomic_load_explicit(&pool->closing, memory_order_seq_cst);
+    if (closing == HGI_OPEN)
         return snapshot;
     hgi_call_leave(snapshot);
+    if (closing == HGI_FORKED)
+        return hgi_fork_revive(pool, err) == HG_OK ? hgi_call_enter(pool, err) : NULL;
     hgi_error_set(err, HG_ERR_CLOSED, "the pool is closing; no new call may begin");
     return NULL;
 }
@@ -119,6 +124,16 @@ bool hgi_snapshot_publish(hg_pool *pool, hg_policy *policy)
      * last one are read; pairs with [R2] in hgi_call_enter(). */
     atomic_store_explicit(&pool->current, snapshot, memory_order_seq_cst);
     return true;
+}
+
+void hgi_snapshots_free(struct hgi_snapshot *snapshots)
+{
+    while (snapshots) {
+        struct hgi_snapshot *each = snapshots;
+        snapshots = each->older;
+        hg_policy_drop(each->policy);
+        free(each);
+    }
 }
 
 void hgi_snapshots_collect(hg_pool *pool)

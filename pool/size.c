@@ -16,11 +16,15 @@ static void set_size(hg_pool *pool, uint32_t size)
     pthread_cond_broadcast(&pool->dial_wanted);
 }
 
+void hgi_resize_now(hg_pool *pool)
+{
+    set_size(pool, pool->suspended ? 0 : pool->wanted_size);
+}
+
 void hgi_resize(hg_pool *pool, uint32_t size)
 {
     pool->wanted_size = size;
-    if (!pool->suspended)
-        set_size(pool, size);
+    hgi_resize_now(pool);
 }
 
 hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err)
@@ -55,7 +59,7 @@ static hg_status set_suspended(hg_pool *pool, const char *name, bool suspended,
     pthread_mutex_lock(&pool->mutex);
     if (pool->suspended != suspended) {
         pool->suspended = suspended;
-        set_size(pool, suspended ? 0 : pool->wanted_size);
+        hgi_resize_now(pool);
     }
     pthread_mutex_unlock(&pool->mutex);
     hgi_serve_queue(pool); /* slots may be in use again that stayed free */

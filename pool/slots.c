@@ -11,12 +11,18 @@
 
 #include <unistd.h>
 
+static _Thread_local int32_t own_id __attribute__((tls_model("initial-exec")));
+
 int32_t hgi_thread_id(void)
 {
-    static _Thread_local int32_t id __attribute__((tls_model("initial-exec")));
-    if (id == 0)
-        id = (int32_t)gettid();
-    return id;
+    if (own_id == 0)
+        own_id = (int32_t)gettid();
+    return own_id;
+}
+
+void hgi_thread_id_forget(void)
+{
+    own_id = 0;
 }
 
 /* The slot that this thread used last, of whatever pool: a place to begin, no more. */

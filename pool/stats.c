@@ -36,6 +36,7 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
 {
     if (!pool || !stats || stats->size < sizeof stats->size)
         return;
+    hgi_fork_check();
     const struct hgi_pool_counters *counters = &pool->counters;
     struct hg_pool_stats full = {
         .size = stats->size,

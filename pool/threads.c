@@ -13,7 +13,7 @@ void hgi_threads_stop(hg_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
     /* [P2] seq_cst: set before the calls are counted; pairs with [P2] in hgi_call_enter(). */
-    atomic_store_explicit(&pool->closing, 1, memory_order_seq_cst);
+    atomic_store_explicit(&pool->closing, HGI_CLOSING, memory_order_seq_cst);
     pthread_cond_broadcast(&pool->dial_wanted);
     pthread_mutex_unlock(&pool->mutex);
     hgi_wake_all(pool, HGI_WAKE_CLOSED);
@@ -57,12 +57,15 @@ hg_status hgi_threads_start(hg_pool *pool, uint32_t dialers, struct hg_error *er
     hg_status status = hgi_dialers_start(pool, dialers, err);
     if (status == HG_OK) {
         int error = start(&pool->keeper, hgi_keeper_main, pool, "hg-keeper");
-        if (!error)
+        if (!error) {
+            pool->has_threads = true;
             return HG_OK;
+        }
         status = cannot_start(error, err);
     }
     hgi_threads_stop(pool);
     for (uint32_t i = 0; i < pool->dialer_count; i++)
         pthread_join(pool->dialers[i], NULL);
+    pool->dialer_count = 0;
     return status;
 }

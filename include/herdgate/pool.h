@@ -16,6 +16,9 @@
  * do that. No call outlives its deadline. A connection is with one thread at a time, and one that
  * may still owe a reply is never used again. A thread is not cancelled (pthread_cancel) inside a call
  * or a lease's command, but after it.
+ *
+ * In the child of a fork(), a pool starts empty: it makes connections and threads of its own when it is
+ * first used, and leases of the parent are refused there. Threads of the parent are not disturbed.
  */
 #ifndef HERDGATE_POOL_H
 #define HERDGATE_POOL_H
