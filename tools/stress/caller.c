@@ -50,6 +50,8 @@ static void mismatch(struct hgi_caller *caller, const char *command, const char 
         hgi_value_describe(what, sizeof what, reply->str, reply->len);
     else if (reply->type != REDIS_REPLY_NIL)
         snprintf(what, sizeof what, "a reply of type %d", reply->type);
+    /* relaxed: the conductor ends the trial when it sees it. */
+    atomic_fetch_add_explicit(&caller->load->wrong, 1, memory_order_relaxed);
     if (caller->mismatches++ == 0)
         snprintf(caller->first_mismatch, sizeof caller->first_mismatch, "%s %s gave %s", command,
                  key, what);

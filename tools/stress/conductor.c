@@ -45,9 +45,11 @@ struct conductor {
     pthread_mutex_t marks; /* guards the trial's marks and transitions */
 };
 
+/* From outside, or because an invariant is broken: there is nothing to be learnt from what follows. */
 static bool is_interrupted(const struct conductor *c)
 {
-    return atomic_load_explicit(c->interrupted, memory_order_relaxed);
+    return atomic_load_explicit(c->interrupted, memory_order_relaxed) ||
+           atomic_load_explicit(&c->load.wrong, memory_order_relaxed) > 0;
 }
 
 static void on_transition(void *arg, const struct hg_breaker_event *event)

@@ -189,6 +189,8 @@ static bool run_trials(struct hgi_herd_results *results, const struct herd_optio
         results->trial[results->count++] = trial;
         well = hgi_trial_run(trial, &results->settings, policy, server, interrupted, &progress,
                              problem);
+        if (trial->mismatches > 0)
+            break;
     }
     hgi_progress_end(&progress);
     results->interrupted = *interrupted;
