@@ -16,6 +16,7 @@ struct concurrency_options {
     struct hgi_concurrency_settings settings;
     struct hgi_target_flags server;
     struct hgi_outputs outputs;
+    const char *only;
     bool help;
 };
 
@@ -52,6 +53,8 @@ static bool parse(struct concurrency_options *o, int count, char *const *argumen
           "connections of the pool (the policy's, else 8)", 1, 1024 },
         { 'd', "data-size", HGI_OPTION_SIZE_SPAN, &s->sizes, "N|A..B", "bytes of a value (64)", 1,
           8 << 20 },
+        { 0, "only", HGI_OPTION_TEXT, &o->only, "LIST",
+          "of set,get,echo,incr,pipeline,lease (all of them)", 0, 0 },
         { 0, "duration", HGI_OPTION_DURATION, &s->length_ns, "TIME", "of the load (10s)",
           100 * NS_PER_MS, 24 * 3600 * NS_PER_S },
         { 0, "seed", HGI_OPTION_NUMBER, &s->seed, "N", "of the random choices", 0, 0 },
@@ -85,6 +88,8 @@ static bool parse(struct concurrency_options *o, int count, char *const *argumen
         return true;
     }
     s->quiet = o->outputs.quiet;
+    if (o->only && !hgi_ops_parse(&s->only, o->only, problem))
+        return false;
     return hgi_target_from_flags(&s->target, &o->server, problem);
 }
 

@@ -19,6 +19,7 @@ struct hgi_concurrency_settings {
     uint32_t threads;
     uint32_t connections; /* 0: the policy's, or the library's default */
     struct hgi_span sizes;
+    uint32_t only; /* as in struct hgi_work */
     int64_t length_ns;
     uint64_t seed;
     struct hgi_target target; /* not given: a redis-server of the tool's own */

@@ -320,6 +320,7 @@ bool hgi_concurrency_run(struct hgi_concurrency_results *results, cJSON *policy,
              s->seed & UINT32_MAX);
     run.work.prefix = run.prefix;
     run.work.sizes = s->sizes;
+    run.work.only = s->only;
     run.work.ttl_s = s->length_ns / NS_PER_S + 600;
     run.work.may_miss = s->target.given;
     announce(&run);

@@ -16,19 +16,42 @@
 
 static const struct {
     const char *name;
+    const char *word; /* on the command line */
     uint32_t percent;
 } ops[HGI_OPS] = {
-    [HGI_OP_SET] = { "SET", 28 },
-    [HGI_OP_GET] = { "GET", 34 },
-    [HGI_OP_ECHO] = { "ECHO", 10 },
-    [HGI_OP_INCR] = { "INCR", 12 },
-    [HGI_OP_PIPELINE] = { "hg_call pipeline", 8 },
-    [HGI_OP_LEASE] = { "hg_acquire", 8 },
+    [HGI_OP_SET] = { "SET", "set", 28 },
+    [HGI_OP_GET] = { "GET", "get", 34 },
+    [HGI_OP_ECHO] = { "ECHO", "echo", 10 },
+    [HGI_OP_INCR] = { "INCR", "incr", 12 },
+    [HGI_OP_PIPELINE] = { "hg_call pipeline", "pipeline", 8 },
+    [HGI_OP_LEASE] = { "hg_acquire", "lease", 8 },
 };
 
 const char *hgi_op_name(enum hgi_op op)
 {
     return ops[op].name;
+}
+
+bool hgi_ops_parse(uint32_t *out, const char *text, struct hgi_problem *problem)
+{
+    uint32_t set = 0;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        int op = 0;
+        while (op < HGI_OPS &&
+               (strlen(ops[op].word) != length || memcmp(ops[op].word, at, length) != 0))
+            op++;
+        if (op == HGI_OPS)
+            return hgi_problem_set(problem,
+                                   "'%.*s' is none of set, get, echo, incr, pipeline, lease",
+                                   (int)length, at);
+        set |= 1U << op;
+        at += length;
+        if (!*at)
+            break;
+    }
+    *out = set;
+    return true;
 }
 
 int hgi_worker_key(char *out, size_t size, const char *prefix, uint32_t number, uint32_t k)
@@ -332,13 +355,18 @@ static hg_status do_lease(struct hgi_worker *worker, const struct hg_call_option
 
 static enum hgi_op draw_op(struct hgi_worker *worker)
 {
-    uint32_t at = random_below(&worker->random, 100);
-    for (int op = 0; op + 1 < HGI_OPS; op++) {
-        if (at < ops[op].percent)
+    uint32_t only = worker->work->only ? worker->work->only : (1U << HGI_OPS) - 1;
+    uint32_t all = 0;
+    for (int op = 0; op < HGI_OPS; op++)
+        all += only >> op & 1 ? ops[op].percent : 0;
+    uint32_t at = random_below(&worker->random, all);
+    for (int op = 0; op < HGI_OPS; op++) {
+        uint32_t share = only >> op & 1 ? ops[op].percent : 0;
+        if (at < share)
             return (enum hgi_op)op;
-        at -= ops[op].percent;
+        at -= share;
     }
-    return HGI_OPS - 1;
+    return HGI_OP_GET; /* not reached: `at` is below the sum of the shares */
 }
 
 static void count(struct hgi_worker *worker, enum hgi_op op, hg_status status, int64_t elapsed_ns,

@@ -28,12 +28,16 @@ enum hgi_op {
 
 const char *hgi_op_name(enum hgi_op op);
 
+/* "get,set" to a set of operations: 1 << op of each. False: *problem says. */
+bool hgi_ops_parse(uint32_t *out, const char *text, struct hgi_problem *problem);
+
 /* What all workers share. */
 struct hgi_work {
     hg_pool *pool;
     struct hgi_owners *owners;
     const char *prefix; /* of every key */
     struct hgi_span sizes;
+    uint32_t only;         /* 1 << op of those that are called; 0: all */
     int64_t ttl_s;         /* of every key: should the tool be killed before it cleans up */
     bool may_miss;         /* a key may vanish: the server is not the tool's own */
     _Atomic bool stop;     /* written by the shell */
