@@ -218,3 +218,8 @@ stage_valgrind() {
         valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,indirect,possible \
         --show-leak-kinds=definite,indirect,possible --error-exitcode=9 "$example"
 }
+
+stage_mutants() {
+    setup_build
+    "$root/tests/mutants/run"
+}
