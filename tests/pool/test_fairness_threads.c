@@ -5,8 +5,7 @@
  * before the last holder of its connection began to give it back. So whoever arrived after the waiter
  * might not be overtaken any more, and had a connection before that moment, has overtaken it.
  *
- * A plain program, so that it also runs under ThreadSanitizer. HERDGATE_TEST_SEED makes a schedule come
- * again, as far as the system lets it; HERDGATE_TEST_SECONDS is how long each setting is run. */
+ * A plain program, so that it also runs under ThreadSanitizer. */
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -14,8 +13,7 @@
 #include <string.h>
 
 #include "breaker/clock.h"
-#include "pool/internal.h"
-#include "tests/pool/support.h"
+#include "tests/pool/taking.h"
 #include "tools/common/random.h"
 
 enum { CALLERS = 64, CONNECTIONS = 8, LOG_SIZE = 100 * 1000 };
@@ -29,31 +27,7 @@ struct taken {
     int64_t last_given_ns; /* of the connection's holder before; 0: there was none */
 };
 
-static struct hgi_private_server *server;
-static hg_pool *pool;
-static uint64_t seed;
-static int64_t run_ns = 2 * HGI_NS_PER_S;
 static _Atomic bool stop;
-
-/* A take as calls do it, without their policy. */
-static hg_status take_one(struct hgi_take *take, int64_t wait_ns)
-{
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
-    require(snapshot != NULL);
-    *take = (struct hgi_take) { .settings = snapshot->settings,
-                                .deadline_ns = hgi_deadline_after(hgi_now_ns(), wait_ns) };
-    hg_status status = hgi_take(pool, take, NULL);
-    hgi_call_leave(snapshot);
-    return status;
-}
-
-static void give_back(struct hgi_slot *slot)
-{
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
-    slot->conn->used_ns = hgi_now_ns();
-    hgi_give(pool, slot);
-    hgi_call_leave(snapshot);
-}
 
 static void ping(struct hgi_conn *conn)
 {
@@ -63,32 +37,6 @@ static void ping(struct hgi_conn *conn)
     require(hgi_conn_send(conn, command, sizeof command - 1, end_ns).kind == HGI_IO_OK);
     require(hgi_conn_receive(conn, &reply, end_ns).kind == HGI_IO_OK);
     freeReplyObject(reply);
-}
-
-static hg_pool *open_fair(const char *fairness, unsigned connections)
-{
-    char json[200];
-    snprintf(json, sizeof json,
-             "{\"pool\": {\"max_size\": %u, \"min_idle\": %u, %s, \"connect_timeout\": \"60s\"}}",
-             connections, connections, fairness);
-    return open_pool(hgi_private_server_url(server), json);
-}
-
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
-}
-
-static bool so_many_idle(void *arg)
-{
-    return stats_now().idle == (uint32_t)(uintptr_t)arg;
-}
-
-static bool so_many_wait(void *arg)
-{
-    return stats_now().waiting == (uint32_t)(uintptr_t)arg;
 }
 
 /* --- many callers: nobody is overtaken for longer than the setting says --- */
@@ -312,189 +260,20 @@ static void barging_serves_whoever_runs(void)
     a_running_thread_may_overtake("\"fairness\": \"bounded\", \"barging_limit\": \"60s\"");
 }
 
-/* --- waiters that give up just as connections come: none is lost, nobody sleeps beside a free one --- */
-
-enum { RACERS = 6, TURNS = 60 };
-
-struct racer {
-    uint64_t random;
-    unsigned got, gave_up;
-};
-
-static void *racer_main(void *arg)
-{
-    struct racer *racer = arg;
-    for (unsigned i = 0; i < TURNS; i++) {
-        struct hgi_take take;
-        /* One in four waits for as long as it takes: were it forgotten, it would fail. */
-        bool patient = random_below(&racer->random, 4) == 0;
-        int64_t wait_ns = patient ? 60 * HGI_NS_PER_S : random_below(&racer->random, 60000);
-        hg_status status = take_one(&take, wait_ns);
-        require(status == HG_OK || (status == HG_ERR_POOL_TIMEOUT && !patient));
-        if (status != HG_OK) {
-            racer->gave_up++;
-            continue;
-        }
-        racer->got++;
-        int64_t until_ns = hgi_now_ns() + random_below(&racer->random, 40000);
-        while (hgi_now_ns() < until_ns)
-            if (random_below(&racer->random, 8) == 0)
-                sched_yield();
-        give_back(take.slot);
-    }
-    return NULL;
-}
-
-/* All connections are there, and can be had at once. */
-static void count_connections(unsigned connections)
-{
-    struct hgi_take take[2];
-    struct hg_pool_stats stats = stats_now();
-    require(stats.idle == connections && stats.leased == 0 && stats.waiting == 0);
-    require(stats.dials == connections);
-    for (unsigned i = 0; i < connections; i++)
-        require(take_one(&take[i], 0) == HG_OK);
-    for (unsigned i = 0; i < connections; i++)
-        give_back(take[i].slot);
-}
-
-static void race(const char *fairness, unsigned connections)
-{
-    unsigned got = 0, gave_up = 0;
-    pool = open_fair(fairness, connections);
-    wait_for(so_many_idle, (void *)(uintptr_t)connections, "all connections stand");
-    int64_t end_ns = hgi_now_ns() + run_ns / 2;
-    do {
-        pthread_t threads[RACERS];
-        struct racer racers[RACERS];
-        for (unsigned i = 0; i < RACERS; i++) {
-            racers[i] = (struct racer) { .random = random_next(&seed) };
-            require(pthread_create(&threads[i], NULL, racer_main, &racers[i]) == 0);
-        }
-        for (unsigned i = 0; i < RACERS; i++) {
-            pthread_join(threads[i], NULL);
-            got += racers[i].got;
-            gave_up += racers[i].gave_up;
-        }
-        count_connections(connections);
-    } while (hgi_now_ns() < end_ns);
-    printf("  %s on %u: %u got one, %u gave up\n", fairness, connections, got, gave_up);
-    close_pool(pool);
-}
-
-static void no_connection_is_lost_when_waiters_give_up(void)
-{
-    for (unsigned connections = 1; connections <= 2; connections++) {
-        race("\"fairness\": \"fifo\"", connections);
-        race("\"fairness\": \"bounded\", \"barging_limit\": \"30us\"", connections);
-        race("\"fairness\": \"barging\"", connections);
-    }
-}
-
-/* --- a few takes each, then all wait for all: who was forgotten is missed --- */
-
-enum { MEETERS = 4 };
-
-static pthread_barrier_t all_met;
-
-static void spin(uint64_t *random, uint32_t most)
-{
-    for (volatile uint32_t turns = random_below(random, most); turns > 0; turns--)
-        continue;
-}
-
-static void *meeter_main(void *arg)
-{
-    struct racer *racer = arg;
-    for (;; pthread_barrier_wait(&all_met)) {
-        pthread_barrier_wait(&all_met);
-        if (atomic_load(&stop))
-            return NULL;
-        for (unsigned i = random_below(&racer->random, 3); i < 3; i++) {
-            struct hgi_take take;
-            spin(&racer->random, 300);
-            require(take_one(&take, 20 * HGI_NS_PER_S) == HG_OK);
-            spin(&racer->random, 4000);
-            if (random_below(&racer->random, 16) == 0)
-                sched_yield();
-            give_back(take.slot);
-        }
-    }
-}
-
-static void meet(const char *fairness, unsigned connections)
-{
-    pthread_t threads[MEETERS];
-    struct racer racers[MEETERS];
-    unsigned rounds = 0;
-    pool = open_fair(fairness, connections);
-    wait_for(so_many_idle, (void *)(uintptr_t)connections, "all connections stand");
-    require(pthread_barrier_init(&all_met, NULL, MEETERS + 1) == 0);
-    atomic_store(&stop, false);
-    for (unsigned i = 0; i < MEETERS; i++) {
-        racers[i] = (struct racer) { .random = random_next(&seed) };
-        require(pthread_create(&threads[i], NULL, meeter_main, &racers[i]) == 0);
-    }
-    for (int64_t end_ns = hgi_now_ns() + run_ns / 2; hgi_now_ns() < end_ns; rounds++) {
-        pthread_barrier_wait(&all_met);
-        pthread_barrier_wait(&all_met);
-    }
-    atomic_store(&stop, true);
-    pthread_barrier_wait(&all_met);
-    for (unsigned i = 0; i < MEETERS; i++)
-        pthread_join(threads[i], NULL);
-    pthread_barrier_destroy(&all_met);
-    printf("  %s on %u: %u rounds, %" PRIu64 " waited\n", fairness, connections, rounds,
-           stats_now().queued);
-    close_pool(pool);
-}
-
-static void nobody_sleeps_beside_a_free_connection(void)
-{
-    for (unsigned connections = 1; connections <= 2; connections++) {
-        meet("\"fairness\": \"fifo\"", connections);
-        meet("\"fairness\": \"bounded\", \"barging_limit\": \"20us\"", connections);
-        meet("\"fairness\": \"barging\"", connections);
-    }
-}
-
-static void read_environment(void)
-{
-    const char *text = getenv("HERDGATE_TEST_SEED");
-    seed = text ? strtoull(text, NULL, 0) : (uint64_t)hgi_wall_ns();
-    text = getenv("HERDGATE_TEST_SECONDS");
-    if (text)
-        run_ns = strtoll(text, NULL, 10) * HGI_NS_PER_S;
-    printf("HERDGATE_TEST_SEED=%" PRIu64 "\n", seed);
-}
-
 int main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
         { "who queued before is served before", who_queued_before_is_served_before },
         { "barging serves whoever runs", barging_serves_whoever_runs },
-        { "no connection is lost when waiters give up",
-          no_connection_is_lost_when_waiters_give_up },
-        { "nobody sleeps beside a free connection", nobody_sleeps_beside_a_free_connection },
         { "fifo overtakes nobody", fifo_overtakes_nobody },
         { "bounded overtakes nobody after the limit", bounded_overtakes_nobody_after_the_limit },
         { "bounded overtakes nobody after a short limit", bounded_with_a_short_limit },
         { "barging overtakes, and the measure shows it", barging_overtakes },
     };
-    read_environment();
     for (unsigned i = 0; i < CALLERS; i++)
         require((logs[i] = calloc(LOG_SIZE, sizeof **logs)) != NULL);
-    server = start_server();
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        printf("%s\n", tests[i].name);
-        fflush(stdout);
-        tests[i].run();
-    }
+    run_tests(tests, sizeof tests / sizeof tests[0]);
     for (unsigned i = 0; i < CALLERS; i++)
         free(logs[i]);
-    hgi_private_server_free(server);
     return 0;
 }

@@ -1,0 +1,80 @@
+/* See taking.h. */
+#include "tests/pool/taking.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "breaker/clock.h"
+
+struct hgi_private_server *server;
+hg_pool *pool;
+uint64_t seed;
+int64_t run_ns = 2 * HGI_NS_PER_S;
+
+hg_status take_one(struct hgi_take *take, int64_t wait_ns)
+{
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
+    require(snapshot != NULL);
+    *take = (struct hgi_take) { .settings = snapshot->settings,
+                                .deadline_ns = hgi_deadline_after(hgi_now_ns(), wait_ns) };
+    hg_status status = hgi_take(pool, take, NULL);
+    hgi_call_leave(snapshot);
+    return status;
+}
+
+void give_back(struct hgi_slot *slot)
+{
+    struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
+    slot->conn->used_ns = hgi_now_ns();
+    hgi_give(pool, slot);
+    hgi_call_leave(snapshot);
+}
+
+hg_pool *open_fair(const char *fairness, unsigned connections)
+{
+    char json[200];
+    snprintf(json, sizeof json,
+             "{\"pool\": {\"max_size\": %u, \"min_idle\": %u, %s, \"connect_timeout\": \"60s\"}}",
+             connections, connections, fairness);
+    return open_pool(hgi_private_server_url(server), json);
+}
+
+struct hg_pool_stats stats_now(void)
+{
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(pool, &stats);
+    return stats;
+}
+
+bool so_many_idle(void *arg)
+{
+    return stats_now().idle == (uint32_t)(uintptr_t)arg;
+}
+
+bool so_many_wait(void *arg)
+{
+    return stats_now().waiting == (uint32_t)(uintptr_t)arg;
+}
+
+static void read_environment(void)
+{
+    const char *text = getenv("HERDGATE_TEST_SEED");
+    seed = text ? strtoull(text, NULL, 0) : (uint64_t)hgi_wall_ns();
+    text = getenv("HERDGATE_TEST_SECONDS");
+    if (text)
+        run_ns = strtoll(text, NULL, 10) * HGI_NS_PER_S;
+    printf("HERDGATE_TEST_SEED=%" PRIu64 "\n", seed);
+}
+
+void run_tests(const struct named_test *tests, size_t count)
+{
+    read_environment();
+    server = start_server();
+    for (size_t i = 0; i < count; i++) {
+        printf("%s\n", tests[i].name);
+        fflush(stdout);
+        tests[i].run();
+    }
+    hgi_private_server_free(server);
+}
