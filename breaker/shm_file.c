@@ -159,7 +159,8 @@ hg_status hgi_shm_create(const struct hgi_shm_file *shm, const struct hgi_segmen
     else if (linkat(AT_FDCWD, self, AT_FDCWD, shm->path, AT_SYMLINK_FOLLOW) == 0)
         *fd = made;
     else if (errno != EEXIST)
-        status = cannot(shm, "give it its name", errno, err);
+        status =
+            cannot(shm, errno == ENOENT ? "name it (is /proc mounted?)" : "name it", errno, err);
     if (*fd < 0)
         close(made);
     return status;

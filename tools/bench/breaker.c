@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <herdgate/breaker.h>
 #include <herdgate/version.h>
@@ -170,6 +171,38 @@ static void *open_refusing_window(struct hgi_problem *problem)
     return open_with(with_window(), true, problem);
 }
 
+/* In shared memory, where calls are always counted. Its name goes at once, and only its name: nothing is
+ * left behind, however this program ends. */
+static void *open_in_shared_memory(bool tripped, struct hgi_problem *problem)
+{
+    struct hg_breaker_options options = HG_BREAKER_OPTIONS_INIT;
+    struct hg_error err = HG_ERROR_INIT;
+    hg_breaker *breaker;
+    char name[48];
+    char path[80];
+    options.recovery_timeout_ns = options.recovery_timeout_max_ns = FAR_NS;
+    snprintf(name, sizeof name, "/bench.%d.%" PRId64, (int)getpid(), monotonic_ns());
+    snprintf(path, sizeof path, "/dev/shm/herdgate.%s", name + 1);
+    if (hg_breaker_open_shared(&breaker, name, &options, &err) < 0) {
+        hgi_problem_set(problem, "%s", err.message);
+        return NULL;
+    }
+    unlink(path);
+    if (tripped)
+        hg_breaker_trip(breaker);
+    return breaker;
+}
+
+static void *open_shared(struct hgi_problem *problem)
+{
+    return open_in_shared_memory(false, problem);
+}
+
+static void *open_refusing_shared(struct hgi_problem *problem)
+{
+    return open_in_shared_memory(true, problem);
+}
+
 static void close_breaker(void *shared)
 {
     hg_breaker_free(shared);
@@ -232,7 +265,7 @@ static const uint32_t thread_counts[] = { 1, 2, 4, 8 };
 
 enum { COLUMNS = sizeof thread_counts / sizeof thread_counts[0] };
 
-enum { FLOOR, INLINED, CONSECUTIVE, WINDOW, MUTEX, CLOSED_CONTENDERS };
+enum { FLOOR, INLINED, CONSECUTIVE, WINDOW, SHARED, MUTEX, CLOSED_CONTENDERS };
 
 static const struct hgi_contender closed_contenders[CLOSED_CONTENDERS] = {
     [FLOOR] = { "floor", "one load behind two calls (floor)", open_floor, free, call_floor },
@@ -241,6 +274,7 @@ static const struct hgi_contender closed_contenders[CLOSED_CONTENDERS] = {
                       call_breaker },
     [WINDOW] = { "window", "breaker: window, times passed in", open_window, close_breaker,
                  call_with_times },
+    [SHARED] = { "shared", "breaker: in shared memory", open_shared, close_breaker, call_breaker },
     [MUTEX] = { "mutex", "a breaker behind a mutex", open_guarded, close_guarded, call_guarded },
 };
 
@@ -254,7 +288,15 @@ static const struct hgi_promise closed_promises[] = {
     { "mutex_to_consecutive", "mutex / failures in a row", MUTEX, CONSECUTIVE, false, 2, true, 10 },
 };
 
-enum { OPEN_FLOOR, OPEN_CONSECUTIVE, OPEN_WINDOW, OPEN_MUTEX, OPEN_CLOCK, OPEN_CONTENDERS };
+enum {
+    OPEN_FLOOR,
+    OPEN_CONSECUTIVE,
+    OPEN_WINDOW,
+    OPEN_SHARED,
+    OPEN_MUTEX,
+    OPEN_CLOCK,
+    OPEN_CONTENDERS
+};
 
 static const struct hgi_contender open_contenders[OPEN_CONTENDERS] = {
     [OPEN_FLOOR] = { "floor", "one load behind a call (floor)", open_refusing_floor, free,
@@ -262,6 +304,8 @@ static const struct hgi_contender open_contenders[OPEN_CONTENDERS] = {
     [OPEN_CONSECUTIVE] = { "consecutive", "breaker: failures in a row", open_refusing,
                            close_breaker, refuse_breaker },
     [OPEN_WINDOW] = { "window", "breaker: window", open_refusing_window, close_breaker,
+                      refuse_breaker },
+    [OPEN_SHARED] = { "shared", "breaker: in shared memory", open_refusing_shared, close_breaker,
                       refuse_breaker },
     [OPEN_MUTEX] = { "mutex", "a breaker behind a mutex", open_refusing_guarded, close_guarded,
                      refuse_guarded },

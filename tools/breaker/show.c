@@ -71,11 +71,15 @@ static void print_calls(const struct hg_breaker_snapshot *is, FILE *out)
                    { "succeeded", is->succeeded }, { "failed", is->failed },
                    { "slow", is->slow },           { "late", is->late },
                    { "cancelled", is->cancelled } };
+    enum { FIRST_LINE = 4 };
     char text[32];
-    fputs("  calls        ", out);
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-        fprintf(out, "%s%s %s", i ? ", " : "", hgi_format_count(text, sizeof text, counts[i].value),
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        const char *before = i == 0            ? "  calls        "
+                             : i == FIRST_LINE ? "\n               "
+                                               : ", ";
+        fprintf(out, "%s%s %s", before, hgi_format_count(text, sizeof text, counts[i].value),
                 counts[i].name);
+    }
     fputc('\n', out);
 }
 
@@ -90,8 +94,7 @@ static void print_settings(const struct hg_breaker_options *settings, FILE *out)
     else
         fputs("  opens after  what the window says\n", out);
     fprintf(out,
-            "  stays open   %s, %g times as long for each opening in a row, up to %s, less %g%%"
-            " at most\n",
+            "  stays open   %s, %g times as long each time in a row, up to %s, less up to %g%%\n",
             first, settings->recovery_multiplier, longest, settings->recovery_jitter * 100);
     fprintf(out, "  closes after %u of %u probes that go well; one that is lost ends after %s\n",
             settings->success_threshold, settings->half_open_max_calls, lease);
@@ -108,7 +111,7 @@ static void print_settings(const struct hg_breaker_options *settings, FILE *out)
     fputc('\n', out);
 }
 
-unsigned hgi_look_print(const struct hgi_look *look, FILE *out, bool colour)
+void hgi_look_print(const struct hgi_look *look, FILE *out, bool colour)
 {
     const struct hg_breaker_snapshot *is = &look->is;
     char state[128], transitions[32], opened[32], probes[32];
@@ -125,7 +128,6 @@ unsigned hgi_look_print(const struct hgi_look *look, FILE *out, bool colour)
             plural(is->opened), hgi_format_count(probes, sizeof probes, is->probes),
             plural(is->probes));
     print_settings(&look->settings, out);
-    return 8;
 }
 
 static void add_settings(cJSON *json, const struct hg_breaker_options *settings)

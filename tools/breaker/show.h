@@ -30,8 +30,8 @@ hg_status hgi_look(struct hgi_look *look, const char *name, struct hg_error *err
 /* "open, a probe may pass in 1.2s"; into and returned `out`. */
 const char *hgi_look_state(const struct hgi_look *look, char *out, size_t size);
 
-/* Lines for people; how many. */
-unsigned hgi_look_print(const struct hgi_look *look, FILE *out, bool colour);
+/* Lines for people. */
+void hgi_look_print(const struct hgi_look *look, FILE *out, bool colour);
 
 /* The same as JSON, the caller's; NULL: no memory. */
 cJSON *hgi_look_json(const struct hgi_look *look);

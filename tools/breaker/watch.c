@@ -33,26 +33,34 @@ static double per_second(const struct last *last, const struct hgi_look *look, u
     return took_ns > 0 ? (double)since(last, before, now) * 1e9 / (double)took_ns : 0;
 }
 
-static void print_rates(const struct last *last, const struct hgi_look *look)
+static void print_rates(const struct last *last, const struct hgi_look *look, FILE *out)
 {
     const struct hg_breaker_snapshot *then = &last->look.is;
     const struct hg_breaker_snapshot *now = &look->is;
-    printf("%.0f admitted/s, %.0f refused/s, %.0f failed/s, %.0f slow/s",
-           per_second(last, look, then->admitted, now->admitted),
-           per_second(last, look, then->refused, now->refused),
-           per_second(last, look, then->failed, now->failed),
-           per_second(last, look, then->slow, now->slow));
+    fprintf(out, "%.0f admitted/s, %.0f refused/s, %.0f failed/s, %.0f slow/s",
+            per_second(last, look, then->admitted, now->admitted),
+            per_second(last, look, then->refused, now->refused),
+            per_second(last, look, then->failed, now->failed),
+            per_second(last, look, then->slow, now->slow));
     uint64_t transitions = last->known ? since(last, then->transitions, now->transitions) : 0;
     if (transitions > 0)
-        printf(", %" PRIu64 " transition%s", transitions, transitions == 1 ? "" : "s");
-    putchar('\n');
+        fprintf(out, ", %" PRIu64 " transition%s", transitions, transitions == 1 ? "" : "s");
+    fputc('\n', out);
 }
 
-static void wipe(struct last *last)
+/* Up to the first line of the page, and away with all that follows. Lines are cut at the terminal's edge
+ * while the page is printed, or they would be more than were counted. */
+static void begin_page(struct last *last)
 {
+    fputs("\033[?7l", stdout);
     if (last->drawn > 0)
-        printf("\033[%uA\033[J", last->drawn); /* up to the first line, and all that follows */
-    last->drawn = 0;
+        printf("\033[%uA\033[J", last->drawn);
+}
+
+static void end_page(struct last *last, unsigned lines)
+{
+    fputs("\033[?7h", stdout);
+    last->drawn = lines;
 }
 
 static void print_time(void)
@@ -69,15 +77,31 @@ static void print_line(const struct last *last, const struct hgi_look *look)
     char state[128];
     print_time();
     printf("%s  ", hgi_look_state(look, state, sizeof state));
-    print_rates(last, look);
+    print_rates(last, look, stdout);
 }
 
-static void print_page(struct last *last, const struct hgi_look *look)
+static bool print_page(struct last *last, const struct hgi_look *look)
 {
-    wipe(last);
-    last->drawn = 1 + hgi_look_print(look, stdout, hgi_terminal_colour(stdout));
-    fputs("  now          ", stdout);
-    print_rates(last, look);
+    char *text = NULL;
+    size_t size = 0;
+    unsigned lines = 0;
+    FILE *page = open_memstream(&text, &size);
+    if (!page)
+        return false;
+    hgi_look_print(look, page, hgi_terminal_colour(stdout));
+    fputs("  now          ", page);
+    print_rates(last, look, page);
+    if (fclose(page) != 0) {
+        free(text);
+        return false;
+    }
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    begin_page(last);
+    fputs(text, stdout);
+    end_page(last, lines);
+    free(text);
+    return true;
 }
 
 /* One line; takes over `json`. */
@@ -94,11 +118,12 @@ static bool print_json(cJSON *json)
 static void print_absence(const struct hgi_watch *watch, struct last *last, bool terminal)
 {
     if (terminal)
-        wipe(last);
+        begin_page(last);
     else
         print_time();
     printf("there is no shared breaker %s now\n", watch->name);
-    last->drawn = terminal ? 1 : 0;
+    if (terminal)
+        end_page(last, 1);
 }
 
 static bool print(const struct hgi_watch *watch, struct last *last, const struct hgi_look *look,
@@ -109,17 +134,25 @@ static bool print(const struct hgi_watch *watch, struct last *last, const struct
     if (!look)
         print_absence(watch, last, terminal);
     else if (terminal)
-        print_page(last, look);
+        return print_page(last, look);
     else
         print_line(last, look);
     return true;
+}
+
+static bool is_terminal(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
 }
 
 int hgi_watch(const struct hgi_watch *watch)
 {
     struct last last = { .known = false };
     struct hg_error err = HG_ERROR_INIT;
-    bool terminal = isatty(STDOUT_FILENO) && !watch->json;
+    bool terminal = is_terminal() && !watch->json;
+    static char buffer[8192]; /* a page leaves in one piece */
+    setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
     int64_t next_ns = monotonic_ns();
     for (uint32_t looks = 0; watch->count == 0 || looks < watch->count; looks++) {
         struct hgi_look look;
