@@ -21,7 +21,11 @@
 
 #define NAME "/kill"
 
-enum { PROCESSES = 8, MAX_CALLS = 3, GENERATIONS = 65536, CLEARED = 128, CALLS_A_ROUND = 64 };
+enum { PROCESSES = 8, MAX_CALLS = 3, GENERATIONS = 65536, CALLS_A_ROUND = 64 };
+
+/* Probes are counted by generation, which comes round. A turn ends with all children killed and the counts
+ * cleared, after TURN_ENDS transitions; after TURN_HOLDS children make none, should that be late. */
+enum { TURN_ENDS = 20000, TURN_HOLDS = 60000 };
 
 /* What the processes share besides the breaker; no pointer in it is of one of them alone. */
 struct common {
@@ -29,6 +33,8 @@ struct common {
     _Atomic uint64_t begun[PROCESSES];    /* written by the child of the place: calls of admit */
     _Atomic uint64_t admitted[PROCESSES]; /* ... that were admitted */
     _Atomic uint64_t retired;             /* written by children: unlinks that worked */
+    _Atomic uint32_t
+        first; /* written by the parent, when no child lives: the turn's first generation */
     _Atomic int32_t probes_out[GENERATIONS];
 };
 
@@ -63,10 +69,6 @@ static void hear(void *arg, const struct hg_breaker_event *event)
 
 static void probe_comes(uint32_t generation)
 {
-    /* Generations come round: those of the turn before are lost or back. Not every generation has
-     * probes, so each that has clears more of them than lie between it and the next that has. */
-    for (uint32_t i = 0; i < CLEARED; i++)
-        atomic_store(&common->probes_out[(generation + GENERATIONS / 2 + i) % GENERATIONS], 0);
     int32_t before = atomic_fetch_add(&common->probes_out[generation], 1);
     REQUIRE(names || before < MAX_CALLS);
 }
@@ -98,6 +100,13 @@ static void call(hg_breaker *breaker, uint32_t place, uint64_t choice)
     }
 }
 
+/* How many transitions of this turn the process has met. */
+static uint32_t turn_of(hg_breaker *breaker)
+{
+    uint64_t seen = atomic_load(&hgi_local_of(breaker)->events.seen);
+    return (uint32_t)(seen - atomic_load(&common->first)) & HGI_GENERATION_MAX;
+}
+
 /* Never returns: it is killed. */
 _Noreturn static void live(uint32_t place, uint64_t random)
 {
@@ -112,12 +121,13 @@ _Noreturn static void live(uint32_t place, uint64_t random)
         REQUIRE(hg_breaker_listen(breaker, hear, &heard, NULL) == HG_OK);
         for (;;) {
             uint64_t choice = test_random(&random);
-            if (choice % 128 == 0)
+            bool held = !names && turn_of(breaker) > TURN_HOLDS;
+            if (choice % 128 == 0 && !held)
                 test_clock_pass(&common->now, (int64_t)(choice >> 8) % (2 * HGI_NS_PER_MS));
             call(breaker, place, choice);
             if ((choice >> 40) % 64 == 5)
                 sched_yield();
-            if ((choice >> 40) % 4096 == 7)
+            if ((choice >> 40) % 4096 == 7 && !held)
                 hg_breaker_reset(breaker);
             if (names && (choice >> 40) % 1024 == 9 &&
                 hgi_shared_unlink(folder.path, NAME, NULL) == HG_OK)
@@ -188,8 +198,8 @@ static void one_round(uint64_t *random)
     wait_for_all(since);
 }
 
-/* The word is legal at any moment, and the settings are what they were. */
-static void check_segment(void)
+/* The word is legal at any moment, and the settings are what they were. Gives its generation. */
+static uint32_t check_segment(void)
 {
     struct hg_error err = HG_ERROR_INIT;
     struct hg_breaker_options found;
@@ -198,7 +208,56 @@ static void check_segment(void)
     if (status < 0)
         fprintf(stderr, "the segment %s\n", err.message);
     REQUIRE(status == HG_OK);
+    uint32_t generation = hgi_word_generation(atomic_load(&segment->breaker.word));
     munmap(segment, sizeof *segment);
+    return generation;
+}
+
+static void begin_all(uint64_t *random)
+{
+    uint64_t since[PROCESSES];
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        since[i] = atomic_load(&common->begun[i]);
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        begin_child(i, test_random(random));
+    wait_for_all(since);
+}
+
+static void kill_all(void)
+{
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        kill_child(i);
+}
+
+/* With no child alive. */
+static void begin_turn(uint32_t generation)
+{
+    for (uint32_t i = 0; i < GENERATIONS; i++)
+        atomic_store(&common->probes_out[i], 0);
+    atomic_store(&common->first, generation);
+}
+
+/* The rounds; how many children were killed in them. */
+static uint64_t play(uint64_t rounds, int64_t limit_ns, uint64_t *done, uint64_t *random)
+{
+    uint64_t killed = 0;
+    int64_t began_ns = hgi_now_ns();
+    begin_all(random);
+    for (*done = 0; *done < rounds && hgi_now_ns() - began_ns < limit_ns; ++*done) {
+        one_round(random);
+        killed++;
+        if (names)
+            continue;
+        uint32_t generation = check_segment();
+        if (((generation - atomic_load(&common->first)) & HGI_GENERATION_MAX) > TURN_ENDS) {
+            kill_all();
+            killed += PROCESSES;
+            begin_turn(check_segment());
+            begin_all(random);
+        }
+    }
+    kill_all();
+    return killed + PROCESSES;
 }
 
 /* Counters never exceed the truth: between what was ended and what was begun. */
@@ -241,35 +300,27 @@ static void act(const char *title, bool with_names, uint64_t rounds, uint64_t *r
     memset(common, 0, sizeof *common);
     atomic_store(&common->now.now_ns, 1000 * HGI_NS_PER_S);
     int64_t began_ns = hgi_now_ns();
-    for (uint32_t i = 0; i < PROCESSES; i++)
-        begin_child(i, test_random(random));
-    uint64_t none[PROCESSES] = { 0 };
-    wait_for_all(none);
-    uint64_t done = 0;
     int64_t limit_ns =
         (int64_t)test_number("HERDGATE_SECONDS", test_rounds(40, 3600)) * HGI_NS_PER_S;
-    for (; done < rounds && hgi_now_ns() - began_ns < limit_ns; done++) {
-        one_round(random);
-        if (!names)
-            check_segment();
-    }
-    for (uint32_t i = 0; i < PROCESSES; i++)
-        kill_child(i);
+    REQUIRE(hgi_shared_open(&breaker, NAME, &options, &folder.how, &err) == HG_OK);
+    hg_breaker_free(breaker);
+    begin_turn(check_segment());
+    uint64_t done;
+    uint64_t killed = play(rounds, limit_ns, &done, random);
     REQUIRE(hgi_shared_open(&breaker, NAME, &options, &folder.how, &err) == HG_OK);
     struct hg_breaker_snapshot now = { .size = sizeof now };
     hg_breaker_take_snapshot(breaker, &now);
-    uint64_t killed = done + PROCESSES; /* each may have been between a step and its count */
-    if (!names)
+    if (!names) /* each that was killed may have been between a step and its count */
         now = check_counters(breaker, killed);
     uint64_t retired = atomic_load(&common->retired);
-    REQUIRE(names ? retired > 0 : now.opened > done / 10);
+    REQUIRE(names ? retired > 0 : now.opened > 0 && now.probes > 0);
     it_closes_again(breaker);
     hg_breaker_free(breaker);
     REQUIRE(hgi_shared_unlink(folder.path, NAME, &err) == HG_OK);
-    printf("%s: %" PRIu64 " of %" PRIu64 " rounds, %" PRIu64 " calls, %" PRIu64
+    printf("%s: %" PRIu64 " of %" PRIu64 " rounds, %" PRIu64 " killed, %" PRIu64 " calls, %" PRIu64
            " transitions, %" PRIu64 " probes, %" PRIu64 " unlinked, %.1f s\n",
-           title, done, rounds, now.admitted + now.refused, now.transitions, now.probes, retired,
-           (double)(hgi_now_ns() - began_ns) / 1e9);
+           title, done, rounds, killed, now.admitted + now.refused, now.transitions, now.probes,
+           retired, (double)(hgi_now_ns() - began_ns) / 1e9);
     fflush(stdout);
 }
 
