@@ -1,5 +1,6 @@
 /* The proxy as a server of limited capacity, as plain hiredis shows it. */
 #include "tests/tools/test_proxy_rig.h"
+#include "tools/stress/path.h"
 #include "tools/stress/proxy_cost.h"
 
 enum { BUCKETS = 2000 };
@@ -208,6 +209,33 @@ static void what_the_proxy_adds_can_be_measured_and_an_absent_server_cannot(void
     CHECK(hgi_private_server_restart(server, NULL));
 }
 
+static void without_a_capacity_and_toxics_there_is_no_proxy_in_the_way(void)
+{
+    struct hgi_path path;
+    struct hgi_series series;
+    struct hgi_proxy_cost cost = { 0 };
+    static struct hgi_herd_settings settings;
+    CHECK(hgi_series_init(&series, 60 * NS_PER_S));
+    for (int i = 0; i < 3; i++) {
+        settings.capacity_per_s = i == 1 ? 1000 : 0;
+        settings.toxics = faults_of(1, i == 2 ? "latency=1ms" : "");
+        CHECK(hgi_path_cost(&cost, &settings, server, NULL) && cost.known == (i > 0));
+        CHECK(hgi_path_open(&path, &settings, server, NULL));
+        CHECK((path.proxy != NULL) == (i > 0));
+        CHECK((strcmp(path.socket, hgi_private_server_socket(server)) == 0) == (i == 0));
+        hgi_path_begin(&path, &series, monotonic_ns());
+        redisContext *c = redisConnectUnix(path.socket);
+        CHECK(c && pings(c));
+        redisFree(c);
+        hgi_path_close(&path);
+        uint32_t came = 0;
+        for (uint32_t b = 0; b < series.count; b++)
+            came += series.came[b];
+        CHECK((came > 0) == (i > 0));
+    }
+    hgi_series_free(&series);
+}
+
 int main(void)
 {
     start_server();
@@ -218,6 +246,7 @@ int main(void)
     RUN(a_line_grows_while_the_server_hangs_and_the_kernel_bounds_it);
     RUN(a_shut_door_refuses_and_those_inside_stay);
     RUN(what_waits_is_dropped_with_its_connection);
+    RUN(without_a_capacity_and_toxics_there_is_no_proxy_in_the_way);
     RUN(what_the_proxy_adds_can_be_measured_and_an_absent_server_cannot);
     CHECK(descriptors() == before);
     hgi_private_server_free(server);
