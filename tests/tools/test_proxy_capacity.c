@@ -123,9 +123,11 @@ Test(capacity, the_line_holds_as_many_as_come)
     for (int round = 0; round < 400; round++) {
         for (int i = 0; i < 7; i++)
             cr_assert(hgi_capacity_join(&c, &owners[joined++ % 8], HGI_JOB_CONNECTION, 0));
-        for (int i = 0; i < (round < 300 ? 5 : 13); i++, taken++)
-            if (hgi_capacity_take(&c, HGI_CAPACITY_NEVER - 1, &job))
-                cr_assert_eq(job.owner, &owners[taken % 8]);
+        for (int i = 0; i < (round < 300 ? 5 : 13); i++)
+            if (hgi_capacity_take(&c, (round + 1) * NS_PER_S, &job))
+                cr_assert_eq(job.owner, &owners[taken++ % 8]);
     }
+    cr_assert_eq(taken, joined);
+    cr_assert_eq(hgi_capacity_wake_ns(&c), HGI_CAPACITY_NEVER);
     hgi_capacity_free(&c);
 }
