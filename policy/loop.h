@@ -13,7 +13,7 @@ struct hgi_plan {
     const struct hgi_class *op_class;
     int64_t deadline_ns;   /* absolute; HGI_NEVER: none */
     uint32_t max_attempts; /* at least 1 */
-    bool fenced;           /* an older attempt of a write can be kept from running later */
+    bool fenced;           /* older attempts of a write can be kept from running later */
 };
 
 /* What changes from attempt to attempt. */

@@ -367,7 +367,10 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
         run->progress.attempts++;
         if (attempt.status == HG_OK)
             return attempt.nil ? HG_ERR_NOT_FOUND : HG_OK;
-        run->may_have_run |= attempt.verdict.outcome == HG_OUTCOME_UNKNOWN;
+        if (attempt.verdict.outcome == HG_OUTCOME_UNKNOWN) {
+            run->may_have_run = true;
+            run->plan.fenced &= attempt.fenced;
+        }
         note_failure(run, &attempt);
         if (!recover(run, &attempt, &status))
             return status;
@@ -386,7 +389,7 @@ hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg
         .deadline_ns = hgi_deadline_after(
             run.started_ns, call->deadline_ns ? call->deadline_ns : op_class->deadline_ns),
         .max_attempts = op_class->retry.max_attempts,
-        .fenced = call->fenced,
+        .fenced = true, /* until an attempt leaves that cannot be fenced off */
     };
     if (call->trace)
         *call->trace = (struct hg_trace) { .size = sizeof *call->trace };

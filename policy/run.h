@@ -34,6 +34,7 @@ struct hgi_attempt {
     hg_status status;  /* HG_OK or a failure */
     bool nil;          /* HG_OK with a nil reply */
     bool keeps_permit; /* the permit is reported later, by the owner of the function */
+    bool fenced;       /* UNKNOWN: the next attempt can keep this one from running later */
     bool refused;      /* by pool or validation: it ends the call, whatever the policy says */
     struct hgi_verdict verdict; /* of a failure; its view also of a refusal */
     int64_t retry_after_ns;     /* a hint; 0: none */
@@ -60,7 +61,6 @@ struct hgi_call {
     unsigned admit_flags;
     hg_budget *budget;   /* may be NULL */
     int64_t deadline_ns; /* from the start of the call; 0: the class's; < 0: none */
-    bool fenced;
     struct hgi_gate *gate;
     hg_condition_fn condition;
     void *condition_arg;

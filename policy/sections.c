@@ -315,6 +315,7 @@ static const struct hgi_field server_fields[] = {
     OWN("password_env", decode_password_env),
     OWN("password_file", decode_password_file),
     OWN("client_name", decode_client_name),
+    SWITCH("proxy", proxy),
     { .key = NULL },
 };
 

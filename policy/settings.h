@@ -117,6 +117,8 @@ struct hgi_budget_settings {
 struct hgi_settings {
     struct hgi_endpoint server;
     char client_name[64]; /* empty: none */
+    bool proxy;           /* what answers is not the server itself: its refusals prove nothing,
+                             and its numbers of clients are not ours */
     struct hgi_pool_settings pool;
     bool breaker_enabled;
     struct hg_breaker_options breaker;

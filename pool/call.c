@@ -20,6 +20,7 @@ struct command_call {
     struct hgi_snapshot *snapshot;
     const struct hgi_command *command;
     redisReply **reply;
+    struct hgi_fence fence;
 };
 
 /* How a take that gave no connection concerns the attempt. A failed dial is a failed attempt; the
@@ -48,6 +49,27 @@ int64_t hgi_attempt_end(const struct hgi_attempt *attempt, int64_t timeout_ns, i
     return *full ? end_ns : attempt->call_deadline_ns;
 }
 
+bool hgi_attempt_fence(struct hgi_fence *fence, struct hg_lease *lease, int64_t end_ns, bool full,
+                       struct hgi_attempt *attempt)
+{
+    if (fence->count == 0 || (lease->op_class->retry_unfenced && !lease->slot->conn->can_fence))
+        return true;
+    bool refused;
+    attempt->status = hgi_raise_fence(lease, fence, end_ns, full, &refused, attempt->error);
+    attempt->refused = refused;
+    attempt->verdict = lease->verdict;
+    attempt->verdict.outcome = HG_OUTCOME_NOT_SENT;
+    return attempt->status == HG_OK;
+}
+
+void hgi_attempt_note(struct hgi_fence *fence, const struct hg_lease *lease,
+                      struct hgi_attempt *attempt)
+{
+    if (attempt->status < 0 && attempt->verdict.outcome == HG_OUTCOME_UNKNOWN &&
+        lease->op_class->kind != HGI_CLASS_READ)
+        attempt->fenced = hgi_fence_note(fence, lease->slot->conn);
+}
+
 static int64_t timeout_of(const struct hgi_command *command, int64_t timeout_ns)
 {
     int64_t block_ns = command->facts.block_ns;
@@ -58,7 +80,7 @@ static int64_t timeout_of(const struct hgi_command *command, int64_t timeout_ns)
 
 static void command_attempt(void *arg, struct hgi_attempt *attempt)
 {
-    const struct command_call *call = arg;
+    struct command_call *call = arg;
     hg_pool *pool = call->pool;
     struct hgi_take take = { .settings = call->snapshot->settings,
                              .deadline_ns = attempt->call_deadline_ns,
@@ -77,10 +99,13 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     bool full;
     int64_t end_ns =
         hgi_attempt_end(attempt, timeout_of(call->command, attempt->timeout_ns), began_ns, &full);
-    redisReply *reply;
-    attempt->status = hgi_exchange(lease, call->command, end_ns, full, &reply, attempt->error);
-    if (attempt->status != HG_OK)
-        attempt->verdict = lease->verdict;
+    redisReply *reply = NULL;
+    if (hgi_attempt_fence(&call->fence, lease, end_ns, full, attempt)) {
+        attempt->status = hgi_exchange(lease, call->command, end_ns, full, &reply, attempt->error);
+        if (attempt->status != HG_OK)
+            attempt->verdict = lease->verdict;
+        hgi_attempt_note(&call->fence, lease, attempt);
+    }
     attempt->nil = reply && reply->type == REDIS_REPLY_NIL;
     const int64_t ended_ns = hgi_now_ns();
     hgi_lease_end(lease, ended_ns);

@@ -2,6 +2,7 @@
 #ifndef HERDGATE_POOL_CALL_H
 #define HERDGATE_POOL_CALL_H
 
+#include "pool/fence.h"
 #include "pool/internal.h"
 
 /* Fill *call with what the pool and the options say; class, operation and key are the caller's. */
@@ -16,6 +17,13 @@ hg_status hgi_call_options_read(struct hg_call_options *out, const struct hg_cal
 
 /* Make a failed hgi_take() the result of an attempt. */
 void hgi_take_failed(const struct hgi_take *take, hg_status status, struct hgi_attempt *attempt);
+
+/* The fence of a call's attempts. Before one: false, and the attempt has failed. After one: remember it
+ * if it may run yet. */
+bool hgi_attempt_fence(struct hgi_fence *fence, struct hg_lease *lease, int64_t end_ns, bool full,
+                       struct hgi_attempt *attempt);
+void hgi_attempt_note(struct hgi_fence *fence, const struct hg_lease *lease,
+                      struct hgi_attempt *attempt);
 
 /* Until when an attempt that begins now may last; *full: that is all the time the policy allows. */
 int64_t hgi_attempt_end(const struct hgi_attempt *attempt, int64_t timeout_ns, int64_t now_ns,

@@ -21,6 +21,7 @@ struct hgi_conn {
     uint32_t id;                     /* unique in its pool; never 0 */
     uint32_t epoch;                  /* of the pool when it was made */
     int64_t client_id;               /* the server's number for it; 0: not known */
+    int64_t dialled_ns;              /* begin of its dial */
     int64_t made_ns;
     int64_t dial_ns;    /* how long it took to make */
     int64_t used_ns;    /* end of its last use; 0: never used */
@@ -31,7 +32,8 @@ struct hgi_conn {
     size_t out_length;
     size_t out_first; /* length of the first of them */
     size_t out_size;
-    bool broken; /* failed once: good for nothing any more */
+    bool can_fence; /* others can be killed on it by their numbers; see fence.c */
+    bool broken;    /* failed once: good for nothing any more */
     bool multi;
     bool watching;
     bool lasting; /* something was changed that cannot be undone here */

@@ -1,10 +1,6 @@
 /* Make a connection.
  *
- * Our own non-blocking connect, tried on every address of the name, then one pipelined round trip of
- * set-up: AUTH, SELECT, CLIENT SETNAME as the settings ask, and CLIENT ID always, so that a server
- * that only accepts connections (its process stopped, its limit of clients reached) is not taken for
- * one that answers. A new socket is read once before its first write, because a server that refuses a
- * client says so unasked and closes: on a unix socket the text is lost after a failed write.
+ * Our own non-blocking connect, tried on every address of the name, then the set-up (setup.c).
  *
  * The deadline covers connect and set-up. getaddrinfo() cannot be bounded; it runs on a dialer thread,
  * whose callers keep their own deadlines.
@@ -25,26 +21,13 @@
 #include <unistd.h>
 
 #include "breaker/clock.h"
-#include "breaker/error.h"
+#include "pool/setup.h"
 
 /* A dial in progress and where its failure is told. */
 struct dial {
     const struct hgi_dial_request *request;
-    struct hgi_fault *fault;
-    char *text;
-    size_t text_size;
+    struct hgi_dial_failure *failure;
 };
-
-static bool dial_failed(struct dial *dial, int sys_errno, const char *what)
-{
-    dial->fault->kind = HGI_FAULT_DIAL;
-    dial->fault->sys_errno = sys_errno;
-    if (sys_errno)
-        snprintf(dial->text, dial->text_size, "%s: %s", what, strerrordesc_np(sys_errno));
-    else
-        snprintf(dial->text, dial->text_size, "%s", what);
-    return false;
-}
 
 /* Wait for a connect in progress. 0, or an errno. */
 static int finish_connect(int fd, int64_t deadline_ns)
@@ -118,14 +101,15 @@ static int connect_to(const struct dial *dial, const struct sockaddr *address, s
     }
     *error = connect_patiently(fd, address, length, dial->request->deadline_ns);
     if (*error == 0)
-        *error = set_options(fd, address->sa_family, dial->request->user_timeout_ns);
+        *error =
+            set_options(fd, address->sa_family, dial->request->settings->pool.tcp_user_timeout_ns);
     if (*error == 0)
         return fd;
     hgi_socket_close(fd, dial->request->descriptor);
     return -1;
 }
 
-static int connect_unix(struct dial *dial)
+static int connect_unix(const struct dial *dial)
 {
     const char *path = dial->request->endpoint->path;
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -136,11 +120,11 @@ static int connect_unix(struct dial *dial)
         fd = connect_to(dial, (const struct sockaddr *)&address, sizeof address, &error);
     }
     if (fd < 0)
-        dial_failed(dial, error, "cannot connect");
+        hgi_dial_fail(dial->failure, error, "cannot connect");
     return fd;
 }
 
-static int connect_tcp(struct dial *dial)
+static int connect_tcp(const struct dial *dial)
 {
     const struct hgi_endpoint *endpoint = dial->request->endpoint;
     const struct addrinfo hints = { .ai_family = AF_UNSPEC,
@@ -154,7 +138,7 @@ static int connect_tcp(struct dial *dial)
         char what[128];
         snprintf(what, sizeof what, "cannot find the address of the server's name: %s",
                  gai_strerror(result));
-        dial_failed(dial, result == EAI_SYSTEM ? errno : 0, what);
+        hgi_dial_fail(dial->failure, result == EAI_SYSTEM ? errno : 0, what);
         return -1;
     }
     int fd = -1;
@@ -163,161 +147,19 @@ static int connect_tcp(struct dial *dial)
         fd = connect_to(dial, each->ai_addr, each->ai_addrlen, &error);
     freeaddrinfo(found);
     if (fd < 0)
-        dial_failed(dial, error, "cannot connect");
+        hgi_dial_fail(dial->failure, error, "cannot connect");
     return fd;
-}
-
-/* Append one command of the set-up to the pipeline. */
-static bool append(struct hgi_conn *conn, int argc, const char **argv)
-{
-    char *bytes = NULL;
-    int length = (int)redisFormatCommandArgv(&bytes, argc, argv, NULL);
-    if (length < 0)
-        return false;
-    bool appended = hgi_conn_append(conn, bytes, (size_t)length);
-    memset(bytes, 0, (size_t)length); /* it may hold the password */
-    redisFreeCommand(bytes);
-    if (appended)
-        conn->owed++;
-    return appended;
-}
-
-static bool append_setup(const struct hgi_dial_request *request, struct hgi_conn *conn)
-{
-    const struct hgi_endpoint *endpoint = request->endpoint;
-    char database[16];
-    snprintf(database, sizeof database, "%u", (unsigned)endpoint->database);
-    const char *auth[] = { "AUTH", endpoint->username, endpoint->password };
-    const char *auth_default[] = { "AUTH", endpoint->password };
-    const char *select[] = { "SELECT", database };
-    const char *name[] = { "CLIENT", "SETNAME", request->client_name };
-    const char *id[] = { "CLIENT", "ID" };
-    bool well = true;
-    if (endpoint->username[0])
-        well = append(conn, 3, auth);
-    else if (endpoint->password[0])
-        well = append(conn, 2, auth_default);
-    if (well && endpoint->database != 0)
-        well = append(conn, 2, select);
-    if (well && request->client_name[0])
-        well = append(conn, 3, name);
-    return well && append(conn, 2, id);
-}
-
-/* An error reply during set-up: does it make the connection useless? LOADING, BUSY and their like do
- * not: the commands will meet them and are judged by them. CLIENT may be forbidden by an ACL or
- * unknown to a proxy; but the refusal of the whole client can come as the answer to any command. */
-static bool is_fatal(const redisReply *reply, bool is_client_command)
-{
-    static const char *const fatal[] = { "NOAUTH", "WRONGPASS", "DENIED", "ERR" };
-    if (reply->type != REDIS_REPLY_ERROR)
-        return false;
-    if (is_client_command && strncmp(reply->str, "ERR ", 4) == 0)
-        return strcmp(reply->str, "ERR max number of clients reached") == 0;
-    size_t code_length = strcspn(reply->str, " ");
-    for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
-        if (strlen(fatal[i]) == code_length && memcmp(reply->str, fatal[i], code_length) == 0)
-            return true;
-    return false;
-}
-
-/* The server said no: keep its words as far as they may be shown. */
-static bool refused(struct dial *dial, const redisReply *reply)
-{
-    char shown[96];
-    hgi_server_error_text(reply->str, reply->len, shown, sizeof shown);
-    dial->fault->kind = HGI_FAULT_REPLY;
-    dial->fault->sys_errno = 0;
-    snprintf(dial->text, dial->text_size, "%s", shown);
-    dial->fault->text = dial->text;
-    dial->fault->text_length = strlen(dial->text);
-    return false;
-}
-
-static bool io_failed(struct dial *dial, const struct hgi_io *io)
-{
-    switch (io->kind) {
-    case HGI_IO_TIMEOUT:
-        return dial_failed(dial, 0, "connected, but the server did not answer in time");
-    case HGI_IO_CLOSED:
-        return dial_failed(dial, 0, "connected, but the server closed at once");
-    case HGI_IO_PROTOCOL:
-        dial_failed(dial, 0, "what answers there does not speak the Redis protocol");
-        dial->fault->kind = HGI_FAULT_PROTOCOL;
-        return false;
-    case HGI_IO_MEMORY:
-        dial_failed(dial, ENOMEM, "out of memory");
-        dial->fault->kind = HGI_FAULT_MEMORY;
-        return false;
-    case HGI_IO_ERROR:
-    case HGI_IO_OK:
-    default:
-        return dial_failed(dial, io->sys_errno, "connected, but set-up failed");
-    }
-}
-
-/* A failed exchange, unless the server left a word about it. */
-static bool set_up_failed(struct dial *dial, struct hgi_conn *conn, const struct hgi_io *io)
-{
-    redisReply *words = io->kind == HGI_IO_ERROR ? hgi_conn_last_words(conn) : NULL;
-    bool spoken = words && words->type == REDIS_REPLY_ERROR;
-    if (spoken)
-        refused(dial, words);
-    else
-        io_failed(dial, io);
-    freeReplyObject(words);
-    return false;
-}
-
-static bool set_up(struct dial *dial, struct hgi_conn *conn)
-{
-    const struct hgi_dial_request *request = dial->request;
-    redisReply *unasked = hgi_conn_last_words(conn);
-    if (!unasked && conn->broken) {
-        const struct hgi_io io = { .kind = HGI_IO_PROTOCOL };
-        return io_failed(dial, &io);
-    }
-    if (unasked) {
-        if (unasked->type == REDIS_REPLY_ERROR)
-            refused(dial, unasked);
-        else
-            dial_failed(dial, 0, "the server spoke before it was asked");
-        freeReplyObject(unasked);
-        return false;
-    }
-    if (!append_setup(request, conn)) {
-        dial->fault->kind = HGI_FAULT_MEMORY;
-        snprintf(dial->text, dial->text_size, "out of memory");
-        return false;
-    }
-    struct hgi_io io = hgi_conn_send(conn, conn->out, conn->out_length, request->deadline_ns);
-    memset(conn->out, 0, conn->out_length);
-    conn->out_length = 0;
-    if (io.kind != HGI_IO_OK)
-        return set_up_failed(dial, conn, &io);
-    const uint32_t client_commands = request->client_name[0] ? 2 : 1; /* the last ones */
-    while (conn->owed > 0) {
-        redisReply *reply;
-        io = hgi_conn_receive(conn, &reply, request->deadline_ns);
-        if (io.kind != HGI_IO_OK)
-            return set_up_failed(dial, conn, &io);
-        bool fatal = is_fatal(reply, conn->owed <= client_commands);
-        bool last = --conn->owed == 0;
-        if (fatal)
-            refused(dial, reply);
-        else if (last && reply->type == REDIS_REPLY_INTEGER)
-            conn->client_id = reply->integer;
-        freeReplyObject(reply);
-        if (fatal)
-            return false;
-    }
-    return true;
 }
 
 bool hgi_dial(const struct hgi_dial_request *request, struct hgi_conn **out,
               struct hgi_fault *fault, char *text, size_t text_size)
 {
-    struct dial dial = { .request = request, .fault = fault, .text = text, .text_size = text_size };
+    struct hgi_dial_failure failure = { .fault = fault, .text = text, .text_size = text_size };
+    const struct dial dial = { .request = request, .failure = &failure };
+    const struct hgi_setup setup = { .endpoint = request->endpoint,
+                                     .settings = request->settings,
+                                     .deadline_ns = request->deadline_ns };
+    const int64_t began_ns = hgi_now_ns();
     *out = NULL;
     *fault = (struct hgi_fault) { .kind = HGI_FAULT_DIAL,
                                   .in_setup = true,
@@ -334,12 +176,10 @@ bool hgi_dial(const struct hgi_dial_request *request, struct hgi_conn **out,
     else
         hgi_descriptor_note_down(request->descriptor, -1);
     hgi_descriptors_unlock();
-    if (!conn) {
-        fault->kind = HGI_FAULT_MEMORY;
-        snprintf(text, text_size, "out of memory");
-        return false;
-    }
-    if (!set_up(&dial, conn)) {
+    if (!conn)
+        return hgi_dial_fail_memory(&failure);
+    conn->dialled_ns = began_ns;
+    if (!hgi_set_up(conn, &setup, &failure)) {
         hgi_conn_close(conn);
         return false;
     }

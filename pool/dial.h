@@ -10,11 +10,10 @@
 
 struct hgi_dial_request {
     const struct hgi_endpoint *endpoint;
-    const char *client_name;         /* empty: none */
     hgi_descriptor_note *descriptor; /* where the socket is noted for a fork(); NULL: nowhere */
+    const struct hgi_settings *settings;
     int64_t deadline_ns;
-    int64_t slice_ns;        /* SO_RCVTIMEO for later; see conn.c */
-    int64_t user_timeout_ns; /* TCP_USER_TIMEOUT; < 0: none */
+    int64_t slice_ns; /* SO_RCVTIMEO for later; see conn.c */
 };
 
 /* Dial. On success *out is a connection that is set up. On failure *fault says what was seen, and

@@ -240,10 +240,9 @@ static void dial_once(hg_pool *pool)
     struct hgi_dial_request request = {
         .endpoint = &endpoint,
         .descriptor = &slot->descriptor,
-        .client_name = settings->client_name,
+        .settings = settings,
         .deadline_ns = hgi_deadline_after(began_ns, settings->pool.connect_timeout_ns),
         .slice_ns = receive_slice(settings),
-        .user_timeout_ns = settings->pool.tcp_user_timeout_ns,
     };
     struct hgi_conn *conn;
     struct hgi_fault fault;

@@ -313,6 +313,51 @@ hg_status hgi_next_reply(struct hg_lease *lease, int64_t deadline_ns, bool full_
     return fill(lease, status, NULL, err);
 }
 
+/* The server will not kill the older attempts' connections: the call ends here. */
+static hg_status no_fence(struct hg_lease *lease, struct hg_error *err)
+{
+    lease->slot->conn->can_fence = false;
+    hgi_error_set(err, HG_ERR_SERVER,
+                  "an earlier attempt may run yet, and the server does not let us kill its "
+                  "connection (CLIENT KILL); not sent again");
+    if (err)
+        err->stop_reason = HG_STOP_OUTCOME;
+    return HG_ERR_SERVER;
+}
+
+hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64_t deadline_ns,
+                          bool full_attempt, bool *refused, struct hg_error *err)
+{
+    struct hgi_conn *conn = lease->slot->conn;
+    char bytes[HGI_FENCE_SIZE];
+    size_t length;
+    uint32_t replies;
+    *refused = !conn->can_fence;
+    if (*refused)
+        return no_fence(lease, err);
+    hgi_fence_format(fence, conn, bytes, &length, &replies);
+    int64_t began_ns = hgi_now_ns();
+    struct hgi_io io = hgi_conn_send(conn, bytes, length, deadline_ns);
+    conn->owed += replies;
+    while (io.kind == HGI_IO_OK && replies-- > 0) {
+        redisReply *reply;
+        io = hgi_conn_receive(conn, &reply, deadline_ns);
+        if (io.kind != HGI_IO_OK)
+            break;
+        conn->owed--;
+        *refused |= reply->type != REDIS_REPLY_INTEGER;
+        freeReplyObject(reply);
+    }
+    if (io.kind != HGI_IO_OK) {
+        hg_status status = io_failed(lease, &io, false, full_attempt, hgi_now_ns() - began_ns, err);
+        return fill(lease, status, NULL, err);
+    }
+    if (*refused)
+        return no_fence(lease, err);
+    fence->count = 0; /* none of them runs any more */
+    return HG_OK;
+}
+
 hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command,
                        int64_t deadline_ns, bool full_attempt, redisReply **reply,
                        struct hg_error *err)
@@ -335,7 +380,7 @@ hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command
     }
     conn->owed--;
     if ((*reply)->type == REDIS_REPLY_ERROR) {
-        bool opaque = command->facts.opaque || conn->multi;
+        bool opaque = command->facts.opaque || conn->multi || lease->snapshot->settings->proxy;
         hg_status status = refused_by_server(lease, *reply, opaque, err);
         freeReplyObject(*reply);
         *reply = NULL;

@@ -4,6 +4,7 @@
 #define HERDGATE_POOL_EXCHANGE_H
 
 #include "policy/commands.h"
+#include "pool/fence.h"
 #include "pool/internal.h"
 
 /* A formatted command and what is known of it. */
@@ -33,6 +34,12 @@ void hgi_lease_end(struct hg_lease *lease, int64_t now_ns);
 hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command,
                        int64_t deadline_ns, bool full_attempt, redisReply **reply,
                        struct hg_error *err);
+
+/* Before an attempt whose older ones may run yet: keep them from it, and forget them. Nothing of the
+ * attempt is sent unless this is HG_OK. *refused: the server does not let us, and *err says so; else
+ * it is a failed attempt as above. */
+hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64_t deadline_ns,
+                          bool full_attempt, bool *refused, struct hg_error *err);
 
 /* Send what was appended. */
 hg_status hgi_flush(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,

@@ -241,6 +241,7 @@ struct function_call {
     const struct hgi_class *op_class;
     hg_call_fn fn;
     void *arg;
+    struct hgi_fence fence;
 };
 
 /* What is known of a function that failed. */
@@ -263,9 +264,29 @@ static void judge_status(const struct hg_lease *lease, hg_status status,
         hgi_classify_status(lease->snapshot->settings, status, "", verdict);
 }
 
+static void run_function(const struct function_call *call, struct hg_lease *lease,
+                         struct hgi_attempt *attempt)
+{
+    struct hg_attempt view = { .size = sizeof view,
+                               .number = attempt->number,
+                               .max_attempts = attempt->max_attempts,
+                               .deadline_ns = lease->deadline_ns,
+                               .error = attempt->error };
+    hg_status status = call->fn(hgi_lease_handle(lease), call->arg, &view);
+    if (status < 0) {
+        attempt->status = status;
+        attempt->retry_after_ns = view.retry_after_ns;
+        judge_status(lease, status, &attempt->verdict);
+        attempt->verdict.outcome =
+            view.outcome != HG_OUTCOME_UNKNOWN ? view.outcome : outcome_of(lease);
+        if (!attempt->error->message[0])
+            hgi_error_message(attempt->error, "the function returned %s", hg_status_name(status));
+    }
+}
+
 static void function_attempt(void *arg, struct hgi_attempt *attempt)
 {
-    const struct function_call *call = arg;
+    struct function_call *call = arg;
     struct hgi_take take = { .settings = call->snapshot->settings,
                              .deadline_ns = attempt->call_deadline_ns,
                              .verdict = &attempt->verdict,
@@ -285,20 +306,9 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
     lease->deadline_ns = hgi_attempt_end(attempt, attempt->timeout_ns, began_ns, &full);
     lease->record = attempt->error;
     hgi_error_clear(attempt->error);
-    struct hg_attempt view = { .size = sizeof view,
-                               .number = attempt->number,
-                               .max_attempts = attempt->max_attempts,
-                               .deadline_ns = lease->deadline_ns,
-                               .error = attempt->error };
-    status = call->fn(hgi_lease_handle(lease), call->arg, &view);
-    if (status < 0) {
-        attempt->status = status;
-        attempt->retry_after_ns = view.retry_after_ns;
-        judge_status(lease, status, &attempt->verdict);
-        attempt->verdict.outcome =
-            view.outcome != HG_OUTCOME_UNKNOWN ? view.outcome : outcome_of(lease);
-        if (!attempt->error->message[0])
-            hgi_error_message(attempt->error, "the function returned %s", hg_status_name(status));
+    if (hgi_attempt_fence(&call->fence, lease, lease->deadline_ns, full, attempt)) {
+        run_function(call, lease, attempt);
+        hgi_attempt_note(&call->fence, lease, attempt);
     }
     const int64_t ended_ns = hgi_now_ns();
     hgi_lease_end(lease, ended_ns);

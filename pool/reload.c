@@ -218,7 +218,8 @@ static bool set_up_differs(const struct hgi_snapshot *now, const struct hgi_endp
            strcmp(old->path, next->path) != 0 || old->port != next->port ||
            old->database != next->database || strcmp(old->username, next->username) != 0 ||
            strcmp(old->password, next->password) != 0 ||
-           strcmp(now->settings->client_name, settings->client_name) != 0;
+           strcmp(now->settings->client_name, settings->client_name) != 0 ||
+           now->settings->proxy != settings->proxy;
 }
 
 /* With `changing` held, which lets no other reload in between. */

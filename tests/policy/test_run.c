@@ -185,6 +185,7 @@ static void second_never_leaves(void *arg, struct hgi_attempt *attempt)
     struct script *script = arg;
     scripted_attempt(arg, attempt);
     attempt->verdict.outcome = script->calls == 1 ? HG_OUTCOME_UNKNOWN : script->verdict.outcome;
+    attempt->fenced = true;
     cr_assert_eq(attempt->may_run_later, script->calls > 1, "attempt %u", script->calls);
 }
 
@@ -194,13 +195,35 @@ Test(run, once_an_attempt_may_have_run_the_calls_outcome_is_unknown)
     for (size_t i = 0; i < sizeof last / sizeof last[0]; i++) {
         struct setting s;
         set_up(&s, "write", 99);
-        s.call.fenced = true;
         s.script.verdict.outcome = last[i];
         hgi_run_loop(&s.call, second_never_leaves, &s.script, &s.err);
         cr_assert_gt(s.err.attempt, 1);
         cr_assert_eq(s.err.outcome, last[i] == HG_OUTCOME_EXECUTED ? last[i] : HG_OUTCOME_UNKNOWN,
                      "after a last attempt %s", hg_outcome_name(last[i]));
     }
+}
+
+/* All time out; one of them cannot be fenced off. */
+static void third_cannot_be_fenced(void *arg, struct hgi_attempt *attempt)
+{
+    const struct script *script = arg;
+    scripted_attempt(arg, attempt);
+    attempt->verdict.outcome = HG_OUTCOME_UNKNOWN;
+    attempt->fenced = script->calls != 3;
+}
+
+Test(run, a_write_is_sent_again_only_while_all_that_left_can_be_fenced_off)
+{
+    struct setting s;
+    set_up(&s, "write", 99);
+    hgi_run_loop(&s.call, third_cannot_be_fenced, &s.script, &s.err);
+    cr_assert_eq(s.script.calls, 3);
+    cr_assert_eq(s.err.stop_reason, HG_STOP_OUTCOME);
+    cr_assert_eq(s.err.outcome, HG_OUTCOME_UNKNOWN);
+
+    set_up(&s, "read", 99);
+    hgi_run_loop(&s.call, third_cannot_be_fenced, &s.script, &s.err);
+    cr_assert_eq(s.script.calls, s.err.max_attempts, "a read needs no fence");
 }
 
 /* The first attempt times out, for the second the pool has no connection. */

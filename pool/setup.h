@@ -1,0 +1,35 @@
+/* Make a connected socket one of the pool's: who we are, which database, what the user wants. */
+#ifndef HERDGATE_POOL_SETUP_H
+#define HERDGATE_POOL_SETUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/classify.h"
+#include "policy/settings.h"
+#include "pool/conn.h"
+
+struct hgi_setup {
+    const struct hgi_endpoint *endpoint;
+    const struct hgi_settings *settings;
+    int64_t deadline_ns;
+};
+
+/* Where the failure of a dial is told: plain facts, and a sentence in `text` (of at least 160 bytes),
+ * which fault->text may point into. */
+struct hgi_dial_failure {
+    struct hgi_fault *fault;
+    char *text;
+    size_t text_size;
+};
+
+/* Note a failure. Always false. */
+bool hgi_dial_fail(struct hgi_dial_failure *failure, int sys_errno, const char *what);
+bool hgi_dial_fail_memory(struct hgi_dial_failure *failure);
+
+/* Set it up, in one round trip. False: *failure says why. */
+bool hgi_set_up(struct hgi_conn *conn, const struct hgi_setup *setup,
+                struct hgi_dial_failure *failure);
+
+#endif

@@ -1,0 +1,216 @@
+/* The fence, on a real server behind a slow network: an older attempt of a write lies on its way while
+ * a newer one, and then another write, are acknowledged. */
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "breaker/clock.h"
+#include "pool/fence.h"
+#include "tests/pool/relay.h"
+#include "tests/pool/support.h"
+
+static struct hgi_private_server *server;
+static struct relay *relay;
+static hg_pool *pool;
+
+static void set_up(void)
+{
+    server = start_server();
+    relay = relay_start(hgi_private_server_socket(server));
+}
+
+static void tear_down(void)
+{
+    close_pool(pool);
+    relay_stop(relay);
+    hgi_private_server_free(server);
+}
+
+TestSuite(fence, .init = set_up, .fini = tear_down, .timeout = 120);
+
+/* Connections that stand before the test begins, so that no attempt waits for one to be made. */
+static void connect_all(void)
+{
+    hg_lease *leases[3];
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(hg_acquire(pool, &leases[i], NULL, NULL), HG_OK);
+    for (int i = 0; i < 3; i++)
+        hg_release(leases[i], HG_OK);
+}
+
+static void open_under(const char *server_section, const char *write_class)
+{
+    char json[512];
+    snprintf(
+        json, sizeof json,
+        "{\"server\": {%s}, \"breaker\": {\"enabled\": false}, \"pool\": {\"max_size\": 3, "
+        "\"min_idle\": 0},"
+        " \"classes\": {\"write\": {\"attempt_timeout\": \"400ms\", \"deadline\": \"20s\"%s}}}",
+        server_section, write_class);
+    pool = open_pool(relay_url(relay), json);
+    connect_all();
+    cr_assert_eq(hg_command(pool, NULL, NULL, "SET k none"), HG_OK);
+}
+
+static bool value_is(void *wanted)
+{
+    redisReply *reply = NULL;
+    bool is = hg_command(pool, &reply, NULL, "GET k") == HG_OK && reply->str &&
+              strcmp(reply->str, wanted) == 0;
+    freeReplyObject(reply);
+    return is;
+}
+
+static bool held_is_dead(void *arg)
+{
+    (void)arg;
+    return relay_held_is_dead(relay);
+}
+
+static bool nothing_is_held(void *arg)
+{
+    (void)arg;
+    return !relay_holds(relay);
+}
+
+/* An old write whose first attempt is held, its second acknowledged; then a new one. */
+static void write_old_and_new(void)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    relay_hold(relay);
+    cr_assert_eq(hg_command(pool, NULL, &err, "SET k old"), HG_OK, "%s", err.message);
+    cr_assert_geq(err.attempt, 2);
+    cr_assert(relay_holds(relay));
+    cr_assert_eq(hg_command(pool, NULL, &err, "SET k new"), HG_OK, "%s", err.message);
+}
+
+Test(fence, without_it_the_old_value_wins)
+{
+    open_under("\"proxy\": true", ", \"retry_unfenced\": true");
+    for (int round = 0; round < 5; round++) {
+        write_old_and_new();
+        relay_release(relay);
+        wait_for(value_is, "old", "the old value to win");
+    }
+}
+
+Test(fence, with_it_the_new_value_stays)
+{
+    open_under("", "");
+    for (int round = 0; round < 5; round++) {
+        write_old_and_new();
+        wait_for(held_is_dead, NULL, "the server to close the old attempt's connection");
+        relay_release(relay);
+        wait_for(nothing_is_held, NULL, "the old bytes to be let go");
+        for (int i = 0; i < 20; i++)
+            cr_assert(value_is("new"));
+    }
+}
+
+static hg_status set_old(hg_lease *lease, void *arg, struct hg_attempt *attempt)
+{
+    ++*(unsigned *)arg;
+    return hg_lease_command(lease, NULL, attempt->error, "SET k old");
+}
+
+Test(fence, it_stands_before_a_function_too)
+{
+    open_under("", "");
+    struct hg_error err = HG_ERROR_INIT;
+    struct hg_call_options options = HG_CALL_OPTIONS_INIT;
+    options.op_class = "write";
+    unsigned runs = 0;
+    relay_hold(relay);
+    cr_assert_eq(hg_call(pool, &options, set_old, &runs, &err), HG_OK, "%s", err.message);
+    cr_assert_geq(runs, 2);
+    wait_for(held_is_dead, NULL, "the server to close the old attempt's connection");
+}
+
+static void is_not_sent_again(const char *why)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    relay_hold(relay);
+    cr_assert_eq(hg_command(pool, NULL, &err, "SET k old"), HG_ERR_TIMEOUT, "%s: %s", why,
+                 err.message);
+    cr_assert_eq(err.attempt, 1, "%s", why);
+    cr_assert_eq(err.stop_reason, HG_STOP_OUTCOME, "%s", why);
+    cr_assert_eq(err.outcome, HG_OUTCOME_UNKNOWN, "%s", why);
+}
+
+Test(fence, behind_a_proxy_such_a_write_is_not_sent_again)
+{
+    open_under("\"proxy\": true", "");
+    is_not_sent_again("a proxy");
+}
+
+static void run(const char *command)
+{
+    struct hgi_problem problem;
+    redisReply *reply = hgi_private_server_command(server, &problem, command);
+    cr_assert(reply && reply->type != REDIS_REPLY_ERROR, "%s: %s", command,
+              reply ? reply->str : problem.text);
+    freeReplyObject(reply);
+}
+
+Test(fence, where_the_server_forbids_it_such_a_write_is_not_sent_again)
+{
+    run("ACL SETUSER default -client|kill");
+    open_under("", "");
+    is_not_sent_again("an ACL");
+}
+
+Test(fence, a_server_that_forbids_it_meanwhile_ends_the_call)
+{
+    open_under("", "");
+    run("ACL SETUSER default -client|kill");
+    struct hg_error err = HG_ERROR_INIT;
+    relay_hold(relay);
+    cr_assert_eq(hg_command(pool, NULL, &err, "SET k old"), HG_ERR_SERVER, "%s", err.message);
+    cr_assert_eq(err.stop_reason, HG_STOP_OUTCOME);
+    cr_assert_eq(err.outcome, HG_OUTCOME_UNKNOWN);
+    cr_assert_eq(err.cause, HG_ERR_TIMEOUT);
+    cr_assert(value_is("none"), "neither attempt has run");
+}
+
+Test(fence_frames, a_number_of_a_server_that_is_no_more_kills_nobody)
+{
+    struct hgi_conn old = { .can_fence = true, .client_id = 70, .made_ns = 100 };
+    struct hgi_conn next = { .can_fence = true, .client_id = 71, .dialled_ns = 101 };
+    struct hgi_fence fence = { .count = 0 };
+    char bytes[HGI_FENCE_SIZE];
+    size_t length;
+    uint32_t replies;
+    cr_assert(hgi_fence_note(&fence, &old));
+    hgi_fence_format(&fence, &next, bytes, &length, &replies);
+    cr_assert_eq(replies, 1);
+    const char expected[] = "*4\r\n$6\r\nCLIENT\r\n$4\r\nKILL\r\n$2\r\nID\r\n$2\r\n70\r\n";
+    cr_assert_eq(length, sizeof expected - 1);
+    cr_assert_arr_eq(bytes, expected, length);
+
+    next.client_id = 5; /* numbered anew */
+    hgi_fence_format(&fence, &next, bytes, &length, &replies);
+    cr_assert_eq(replies, 0);
+    cr_assert_eq(length, 0);
+
+    next.dialled_ns = 99; /* two dials at once: the order of numbers says nothing */
+    hgi_fence_format(&fence, &next, bytes, &length, &replies);
+    cr_assert_eq(replies, 1);
+}
+
+Test(fence_frames, what_cannot_be_fenced_off_is_said)
+{
+    struct hgi_conn conn = { .can_fence = false, .client_id = 70 };
+    struct hgi_fence fence = { .count = 0 };
+    cr_assert_not(hgi_fence_note(&fence, &conn));
+    conn.can_fence = true;
+    conn.client_id = INT64_MAX;
+    for (unsigned i = 0; i < HGI_FENCE_MAX; i++)
+        cr_assert(hgi_fence_note(&fence, &conn));
+    cr_assert_not(hgi_fence_note(&fence, &conn));
+    char bytes[HGI_FENCE_SIZE];
+    size_t length;
+    uint32_t replies;
+    hgi_fence_format(&fence, &conn, bytes, &length, &replies);
+    cr_assert_eq(replies, HGI_FENCE_MAX);
+    cr_assert_leq(length, sizeof bytes);
+}
