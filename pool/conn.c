@@ -213,9 +213,21 @@ bool hgi_conn_append(struct hgi_conn *conn, const char *bytes, size_t length)
     return true;
 }
 
-void hgi_conn_note_effect(struct hgi_conn *conn, enum hgi_effect effect)
+/* Of what lasts, what RESET undoes in every server that has it. Not what makes the server send unasked
+ * (SUBSCRIBE, MONITOR, CLIENT TRACKING) or not send at all (CLIENT REPLY). */
+static bool is_undone_by_reset(const char *name)
 {
-    switch (effect) {
+    static const char *const names[] = { "ASKING",    "AUTH",  "CLIENT SETNAME", "READONLY",
+                                         "READWRITE", "RESET", "SELECT" };
+    for (size_t i = 0; name && i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+void hgi_conn_note_effect(struct hgi_conn *conn, const struct hgi_command_facts *facts)
+{
+    switch (facts->effect) {
     case HGI_EFFECT_MULTI:
         conn->multi = true;
         break;
@@ -229,7 +241,10 @@ void hgi_conn_note_effect(struct hgi_conn *conn, enum hgi_effect effect)
         conn->watching = false;
         break;
     case HGI_EFFECT_LASTING:
-        conn->lasting = true;
+        if (is_undone_by_reset(facts->name))
+            conn->altered = true;
+        else
+            conn->lasting = true;
         break;
     case HGI_EFFECT_NONE:
     default:
@@ -237,12 +252,23 @@ void hgi_conn_note_effect(struct hgi_conn *conn, enum hgi_effect effect)
     }
 }
 
-bool hgi_conn_is_clean(const struct hgi_conn *conn)
+/* Nothing in it is on its way or unaccounted for. */
+static bool is_at_rest(const struct hgi_conn *conn)
 {
     const redisContext *context = conn->context;
-    return !conn->broken && !conn->raw && !conn->multi && !conn->watching && !conn->lasting &&
-           conn->owed == 0 && conn->out_length == 0 && context->err == 0 &&
+    return !conn->broken && !conn->raw && !conn->lasting && conn->owed == 0 &&
+           conn->out_length == 0 && context->err == 0 &&
            context->reader->pos == context->reader->len;
+}
+
+bool hgi_conn_is_clean(const struct hgi_conn *conn)
+{
+    return is_at_rest(conn) && !conn->multi && !conn->watching && !conn->altered;
+}
+
+bool hgi_conn_can_be_mended(const struct hgi_conn *conn)
+{
+    return is_at_rest(conn) && !hgi_conn_is_clean(conn);
 }
 
 bool hgi_conn_has_stray_bytes(const struct hgi_conn *conn)

@@ -36,6 +36,7 @@ struct hgi_conn {
     bool broken;    /* failed once: good for nothing any more */
     bool multi;
     bool watching;
+    bool altered; /* RESET and a new set-up undo what was done */
     bool lasting; /* something was changed that cannot be undone here */
     bool raw;     /* the user had the context */
 };
@@ -81,10 +82,13 @@ redisReply *hgi_conn_last_words(struct hgi_conn *conn);
 bool hgi_conn_append(struct hgi_conn *conn, const char *bytes, size_t length);
 
 /* Note what a command that the server accepted does to the connection. */
-void hgi_conn_note_effect(struct hgi_conn *conn, enum hgi_effect effect);
+void hgi_conn_note_effect(struct hgi_conn *conn, const struct hgi_command_facts *facts);
 
 /* True if the next user would find nothing of the last one's. */
 bool hgi_conn_is_clean(const struct hgi_conn *conn);
+
+/* True if what keeps it from being clean is known, and RESET takes it away. */
+bool hgi_conn_can_be_mended(const struct hgi_conn *conn);
 
 /* True if a connection at rest has bytes to read or has ended: a system call. */
 bool hgi_conn_has_stray_bytes(const struct hgi_conn *conn);

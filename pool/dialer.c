@@ -24,6 +24,7 @@
 #include "policy/random.h"
 #include "pool/dial.h"
 #include "pool/internal.h"
+#include "pool/mend.h"
 
 /* A tenth either way, so that connections made together do not end together. */
 static int64_t jittered_end(int64_t made_ns, int64_t lifetime_ns)
@@ -72,13 +73,16 @@ static struct hgi_slot *own_empty_slot(hg_pool *pool)
     return NULL;
 }
 
-/* Sleep, with the mutex given up, until a dial is due. False: the pool is closing. */
+/* Sleep, with the mutex given up, until a dial is due or a connection is to be mended. False: the pool
+ * is closing. */
 static bool wait_until_due(hg_pool *pool)
 {
     for (;;) {
         /* relaxed: set under the mutex that is held. */
         if (atomic_load_explicit(&pool->closing, memory_order_relaxed))
             return false;
+        if (pool->spoiled > 0)
+            return true;
         if (!hgi_dial_is_wanted(pool)) {
             pthread_cond_wait(&pool->dial_wanted, &pool->mutex);
         } else if (pool->dial_urgent || hgi_now_ns() >= pool->dial_not_before_ns) {
@@ -263,8 +267,12 @@ void *hgi_dialer_main(void *argument)
 {
     hg_pool *pool = argument;
     pthread_mutex_lock(&pool->mutex);
-    while (wait_until_due(pool))
-        dial_once(pool);
+    while (wait_until_due(pool)) {
+        if (pool->spoiled > 0)
+            hgi_mend_one(pool);
+        else
+            dial_once(pool);
+    }
     pthread_mutex_unlock(&pool->mutex);
     return NULL;
 }

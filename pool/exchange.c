@@ -386,6 +386,6 @@ hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command
         *reply = NULL;
         return fill(lease, status, command->name, err);
     }
-    hgi_conn_note_effect(conn, command->facts.effect);
+    hgi_conn_note_effect(conn, &command->facts);
     return HG_OK;
 }

@@ -101,7 +101,7 @@ static void prepare_pool(hg_pool *pool)
     if (pool->breaker)
         hgi_breaker_forget_threads(pool->breaker);
     hgi_queue_forget(pool);
-    pool->connected = pool->dialing = 0;
+    pool->connected = pool->dialing = pool->spoiled = 0;
     pool->dial_failures_in_a_row = 0;
     pool->dial_not_before_ns = 0;
     pool->dial_urgent = false;

@@ -5,8 +5,10 @@
  *   EMPTY    nobody; a dialer takes it under the pool's mutex         -> DIALING
  *   DIALING  the dialer that took it                                  -> LEASED (then given back), EMPTY
  *   FREE     nobody; whoever moves it by CAS owns it                  -> LEASED, KEEPER
- *   LEASED   the thread that took it, or was handed it                -> FREE, LEASED (handed on), EMPTY
- *   KEEPER   the keeper, looking at an idle connection                -> FREE, LEASED (handed on), EMPTY
+ *   LEASED   the thread that took it, or was handed it                -> FREE, LEASED (handed on), EMPTY,
+ *                                                                        SPOILED
+ *   SPOILED  nobody; a dialer takes it under the pool's mutex to mend -> KEEPER
+ *   KEEPER   the keeper or a dialer, looking after its connection     -> FREE, LEASED (handed on), EMPTY
  *
  * So a connection is with one thread at a time, and a permit to use it IS the slot.
  */
@@ -38,6 +40,7 @@ enum hgi_slot_state {
     HGI_SLOT_DIALING,
     HGI_SLOT_FREE,
     HGI_SLOT_LEASED,
+    HGI_SLOT_SPOILED,
     HGI_SLOT_KEEPER
 };
 
@@ -132,7 +135,7 @@ enum hgi_openness {
 struct hgi_pool_counters {
     _Atomic uint64_t queued, handed, pool_timeouts, retries, ignored, budget_refused,
         breaker_refused;
-    _Atomic uint64_t dials, dial_failures, closed_by_server, closed_unclean;
+    _Atomic uint64_t dials, dial_failures, closed_by_server, closed_unclean, mended;
 };
 
 struct hg_pool {
@@ -150,6 +153,7 @@ struct hg_pool {
     struct hgi_gate gate;
     _Atomic uint32_t closing; /* enum hgi_openness; written by close and by the child of a fork */
     _Atomic uint32_t epoch;   /* connections of an earlier one retire; written by any caller */
+    _Atomic bool cannot_mend; /* the server has no RESET; written by the dialers */
 
     /* Written whenever somebody has to wait. */
     _Alignas(HGI_CACHE_LINE) _Atomic uint32_t waiting; /* length of the queue; under the mutex */
@@ -169,6 +173,7 @@ struct hg_pool {
     pthread_cond_t quiet_now;   /* close waits here for `quiet` */
     uint32_t connected;         /* slots neither EMPTY nor DIALING */
     uint32_t dialing;
+    uint32_t spoiled; /* slots that are SPOILED */
     uint32_t next_conn_id;
     uint32_t dial_failures_in_a_row;
     uint32_t slow_start; /* dials at once after a failure; 0: as many as the policy says */

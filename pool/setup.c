@@ -21,6 +21,7 @@
 
 /* What a command of the pipeline is for, and so what its refusal means. */
 enum step {
+    STEP_RESET,  /* refused: the server does not know it */
     STEP_MUST,   /* refused: the connection is of no use */
     STEP_WISH,   /* may be forbidden by an ACL, or not known */
     STEP_NUMBER, /* a wish; the answer is our number */
@@ -34,6 +35,7 @@ struct pipeline {
     enum step steps[STEPS_MAX];
     uint32_t count;
     bool out_of_memory;
+    bool no_reset;
 };
 
 bool hgi_dial_fail(struct hgi_dial_failure *failure, int sys_errno, const char *what)
@@ -70,7 +72,7 @@ static void append(struct pipeline *pipeline, enum step step, int argc, const ch
     }
 }
 
-static void append_all(struct pipeline *pipeline, const struct hgi_setup *setup)
+static void append_all(struct pipeline *pipeline, const struct hgi_setup *setup, bool again)
 {
     const struct hgi_endpoint *endpoint = setup->endpoint;
     const struct hgi_settings *settings = setup->settings;
@@ -83,6 +85,9 @@ static void append_all(struct pipeline *pipeline, const struct hgi_setup *setup)
     const char *id[] = { "CLIENT", "ID" };
     const char *probe[] = { "CLIENT", "KILL", "ID", HGI_FENCE_PROBE };
     const char *ping[] = { "PING" };
+    const char *reset[] = { "RESET" };
+    if (again)
+        append(pipeline, STEP_RESET, 1, reset);
     if (endpoint->username[0])
         append(pipeline, STEP_MUST, 3, auth);
     else if (endpoint->password[0])
@@ -127,9 +132,15 @@ static bool refuses_client(const redisReply *reply)
     return strncmp(reply->str, "ERR max number of clients", 25) == 0;
 }
 
-static bool take_answer(struct hgi_conn *conn, enum step step, const redisReply *reply,
+static bool take_answer(struct pipeline *pipeline, enum step step, const redisReply *reply,
                         struct hgi_dial_failure *failure)
 {
+    struct hgi_conn *conn = pipeline->conn;
+    if (step == STEP_RESET) {
+        pipeline->no_reset = reply->type == REDIS_REPLY_ERROR;
+        return (reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "RESET") == 0) ||
+               hgi_dial_fail(failure, 0, "the server did not answer RESET as it should");
+    }
     if (reply->type == REDIS_REPLY_ERROR)
         return (step == STEP_MUST || refuses_client(reply)) ? refused(failure, reply) : true;
     if (step == STEP_NUMBER && reply->type == REDIS_REPLY_INTEGER)
@@ -190,29 +201,49 @@ static bool is_silent(struct hgi_conn *conn, struct hgi_dial_failure *failure)
     return false;
 }
 
-bool hgi_set_up(struct hgi_conn *conn, const struct hgi_setup *setup,
-                struct hgi_dial_failure *failure)
+/* Send the pipeline and take its answers. */
+static bool run(struct pipeline *pipeline, int64_t deadline_ns, struct hgi_dial_failure *failure)
 {
-    if (!is_silent(conn, failure))
-        return false;
-    struct pipeline pipeline = { .conn = conn };
-    append_all(&pipeline, setup);
+    struct hgi_conn *conn = pipeline->conn;
     struct hgi_io io = { .kind = HGI_IO_MEMORY };
-    if (!pipeline.out_of_memory)
-        io = hgi_conn_send(conn, conn->out, conn->out_length, setup->deadline_ns);
-    explicit_bzero(conn->out, conn->out_length);
+    if (!pipeline->out_of_memory)
+        io = hgi_conn_send(conn, conn->out, conn->out_length, deadline_ns);
+    if (conn->out)
+        explicit_bzero(conn->out, conn->out_length); /* passwords */
     conn->out_length = 0;
     if (io.kind != HGI_IO_OK)
         return exchange_failed(failure, conn, &io);
-    for (uint32_t i = 0; i < pipeline.count; i++) {
+    for (uint32_t i = 0; i < pipeline->count; i++) {
         redisReply *reply;
-        io = hgi_conn_receive(conn, &reply, setup->deadline_ns);
+        io = hgi_conn_receive(conn, &reply, deadline_ns);
         if (io.kind != HGI_IO_OK)
             return exchange_failed(failure, conn, &io);
-        bool well = take_answer(conn, pipeline.steps[i], reply, failure);
+        bool well = take_answer(pipeline, pipeline->steps[i], reply, failure);
         freeReplyObject(reply);
         if (!well)
             return false;
     }
     return true;
+}
+
+bool hgi_set_up(struct hgi_conn *conn, const struct hgi_setup *setup,
+                struct hgi_dial_failure *failure)
+{
+    struct pipeline pipeline = { .conn = conn };
+    if (!is_silent(conn, failure))
+        return false;
+    append_all(&pipeline, setup, false);
+    return run(&pipeline, setup->deadline_ns, failure);
+}
+
+bool hgi_set_up_again(struct hgi_conn *conn, const struct hgi_setup *setup,
+                      struct hgi_dial_failure *failure, bool *knows_reset)
+{
+    struct pipeline pipeline = { .conn = conn };
+    append_all(&pipeline, setup, true);
+    bool well = run(&pipeline, setup->deadline_ns, failure);
+    *knows_reset = !pipeline.no_reset;
+    if (well)
+        conn->multi = conn->watching = conn->altered = false;
+    return well;
 }

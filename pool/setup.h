@@ -32,4 +32,9 @@ bool hgi_dial_fail_memory(struct hgi_dial_failure *failure);
 bool hgi_set_up(struct hgi_conn *conn, const struct hgi_setup *setup,
                 struct hgi_dial_failure *failure);
 
+/* Take away what a user has done to it, and set it up anew, in one round trip too. False: it is to be
+ * closed; *knows_reset: false if that is because the server has no RESET. */
+bool hgi_set_up_again(struct hgi_conn *conn, const struct hgi_setup *setup,
+                      struct hgi_dial_failure *failure, bool *knows_reset);
+
 #endif

@@ -53,6 +53,7 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
         .dial_failures = read_counter(&counters->dial_failures),
         .closed_by_server = read_counter(&counters->closed_by_server),
         .closed_unclean = read_counter(&counters->closed_unclean),
+        .mended = read_counter(&counters->mended),
         .handed = read_counter(&counters->handed),
     };
     for (uint32_t i = 0; i < hgi_size_reached(pool); i++)

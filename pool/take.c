@@ -21,6 +21,7 @@
 #include "breaker/clock.h"
 #include "breaker/error.h"
 #include "pool/internal.h"
+#include "pool/mend.h"
 #include "pool/park.h"
 #include "pool/queue.h"
 #include "pool/refusals.h"
@@ -74,10 +75,10 @@ static bool pass_on(hg_pool *pool, struct hgi_slot *slot, bool *looked)
 void hgi_give(hg_pool *pool, struct hgi_slot *slot)
 {
     bool looked = false;
-    if (!hgi_slot_is_fit(pool, slot))
-        hgi_discard(pool, slot);
-    else
+    if (hgi_slot_is_fit(pool, slot))
         pass_on(pool, slot, &looked);
+    else
+        hgi_give_unfit(pool, slot);
     if (looked)
         hgi_serve_queue(pool);
 }

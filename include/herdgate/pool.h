@@ -186,8 +186,9 @@ HG_API hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_
                             struct hg_error *err);
 
 /* Give it back. how_it_went is what the breaker is told: HG_OK, or the failure. A connection that is
- * not clean (replies outstanding, a transaction open, another database selected, the raw context
- * used, an error) is closed and replaced. NULL does nothing.
+ * not clean meets nobody else: a transaction left open, watches, another database or user are undone by
+ * the pool's own threads where the server knows RESET (Redis 6.2); after anything else (replies
+ * outstanding, a subscription, the raw context used, a timeout) it is closed. NULL does nothing.
  *
  * A lease ends once. What is done with it afterwards is HG_ERR_VALIDATION; to release it again (or one
  * of hg_call(), which ends by itself) tells the log hook and aborts, or, in a library built with NDEBUG,

@@ -42,6 +42,7 @@ struct hg_pool_stats {
     uint64_t closed_by_server; /* idle connections found closed */
     uint64_t closed_unclean;   /* given back in a state that nobody else may meet */
     uint64_t handed;           /* connections handed to a waiter without being free in between */
+    uint64_t mended;           /* given back with something on them, and clean again */
 };
 
 #define HG_POOL_STATS_INIT HG_INIT_STRUCT(hg_pool_stats)

@@ -2,7 +2,10 @@
 add_library(pool_connection_support STATIC relay.c)
 target_link_libraries(pool_connection_support PUBLIC pool_test_support)
 
-foreach(topic fence)
+foreach(topic dirt fence)
   herdgate_criterion(test_pool_${topic} test_${topic}.c)
   target_link_libraries(test_pool_${topic} PRIVATE pool_connection_support)
 endforeach()
+
+herdgate_plain(test_pool_poison test_poison.c)
+target_link_libraries(test_pool_poison PRIVATE pool_test_support)
