@@ -316,6 +316,8 @@ static const struct hgi_field server_fields[] = {
     OWN("password_file", decode_password_file),
     OWN("client_name", decode_client_name),
     SWITCH("proxy", proxy),
+    COUNT("max_reply_bytes", max_reply_bytes, 1024, INT32_MAX),
+    COUNT("max_reply_depth", max_reply_depth, 1, 1024),
     { .key = NULL },
 };
 

@@ -116,8 +116,10 @@ struct hgi_budget_settings {
 
 struct hgi_settings {
     struct hgi_endpoint server;
-    char client_name[64]; /* empty: none */
-    bool proxy;           /* what answers is not the server itself: its refusals prove nothing,
+    char client_name[64];     /* empty: none */
+    uint32_t max_reply_bytes; /* what one reply may take */
+    uint32_t max_reply_depth; /* arrays in each other */
+    bool proxy;               /* what answers is not the server itself: its refusals prove nothing,
                              and its numbers of clients are not ours */
     struct hgi_pool_settings pool;
     bool breaker_enabled;

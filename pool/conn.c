@@ -23,7 +23,7 @@
 
 enum { RECEIVE_SIZE = 16 * 1024 };
 
-struct hgi_conn *hgi_conn_wrap(int fd, int64_t slice_ns)
+struct hgi_conn *hgi_conn_wrap(int fd, const struct hgi_settings *settings, int64_t slice_ns)
 {
     struct hgi_conn *conn = calloc(1, sizeof *conn);
     redisContext *context = conn ? redisConnectFd(fd) : NULL;
@@ -36,6 +36,9 @@ struct hgi_conn *hgi_conn_wrap(int fd, int64_t slice_ns)
         return NULL;
     }
     conn->context = context;
+    conn->replies.max_bytes = settings->max_reply_bytes;
+    conn->replies.max_depth = settings->max_reply_depth;
+    hgi_replies_limit(&conn->replies, context->reader);
     conn->slice_ns = slice_ns;
     struct timeval slice = { .tv_sec = (time_t)(slice_ns / HGI_NS_PER_S),
                              .tv_usec = (suseconds_t)(slice_ns % HGI_NS_PER_S / HGI_NS_PER_US) };
@@ -82,10 +85,20 @@ static int wait_for(int fd, short events, int64_t deadline_ns, short *got)
     }
 }
 
-/* Take what recv gave to the reader. False: out of memory. */
+/* A reply that cannot be held, or no memory for one. */
+static struct hgi_io too_much(struct hgi_conn *conn, size_t sent)
+{
+    if (!conn->replies.exceeded)
+        return failed(conn, HGI_IO_MEMORY, ENOMEM, sent);
+    struct hgi_io io = failed(conn, HGI_IO_LIMIT, 0, sent);
+    hgi_copy_text(io.text, sizeof io.text, conn->replies.why);
+    return io;
+}
+
+/* Take what recv gave to the reader. */
 static bool feed(struct hgi_conn *conn, const char *bytes, ssize_t length)
 {
-    return redisReaderFeed(conn->context->reader, bytes, (size_t)length) == REDIS_OK;
+    return hgi_replies_feed(&conn->replies, conn->context->reader, bytes, (size_t)length);
 }
 
 /* While the socket does not take our bytes: wait, and read what the server has to say. */
@@ -105,7 +118,9 @@ static struct hgi_io make_room(struct hgi_conn *conn, int64_t deadline_ns, size_
         if (length < 0 && errno != EAGAIN && errno != EINTR)
             return failed(conn, HGI_IO_ERROR, errno, sent);
         if (length > 0 && !feed(conn, bytes, length))
-            return failed(conn, HGI_IO_MEMORY, ENOMEM, sent);
+            return too_much(conn, sent);
+        if (hgi_now_ns() >= deadline_ns) /* one that never stops talking ends here */
+            return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, sent);
     }
     return (struct hgi_io) { .kind = HGI_IO_OK, .sent = sent };
 }
@@ -133,12 +148,11 @@ struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t len
 /* One reply out of the reader, if a whole one is there. */
 static struct hgi_io parse(struct hgi_conn *conn, redisReply **reply)
 {
-    void *parsed = NULL;
     redisReader *reader = conn->context->reader;
-    if (redisReaderGetReply(reader, &parsed) == REDIS_OK) {
-        *reply = parsed;
+    if (hgi_replies_next(&conn->replies, reader, reply) == REDIS_OK)
         return (struct hgi_io) { .kind = HGI_IO_OK };
-    }
+    if (conn->replies.exceeded)
+        return too_much(conn, 0);
     struct hgi_io io =
         failed(conn, reader->err == REDIS_ERR_OOM ? HGI_IO_MEMORY : HGI_IO_PROTOCOL, 0, 0);
     io.hiredis_err = reader->err;
@@ -151,15 +165,18 @@ struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_
     int fd = conn->context->fd;
     bool may_block = true;
     *reply = NULL;
-    for (;;) {
+    for (bool first = true;; first = false) {
         if (conn->context->reader->pos < conn->context->reader->len) {
             struct hgi_io io = parse(conn, reply);
             if (io.kind != HGI_IO_OK || *reply)
                 return io;
         }
+        const int64_t left_ns = deadline_ns - hgi_now_ns();
+        if (!first && left_ns <= 0) /* one that never stops talking, as above */
+            return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, 0);
         char bytes[RECEIVE_SIZE];
         ssize_t length;
-        if (may_block && deadline_ns - hgi_now_ns() >= conn->slice_ns) {
+        if (may_block && left_ns >= conn->slice_ns) {
             length = recv(fd, bytes, sizeof bytes, 0);
         } else {
             int ready = wait_for(fd, POLLIN, deadline_ns, NULL);
@@ -176,7 +193,7 @@ struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_
                 return failed(conn, HGI_IO_ERROR, errno, 0);
             may_block = false;
         } else if (!feed(conn, bytes, length)) {
-            return failed(conn, HGI_IO_MEMORY, ENOMEM, 0);
+            return too_much(conn, 0);
         }
     }
 }

@@ -13,6 +13,7 @@
 #include "policy/commands.h"
 #include "policy/settings.h"
 #include "pool/fork.h"
+#include "pool/replies.h"
 
 /* A connection belongs to one thread at a time: whoever holds its slot. */
 struct hgi_conn {
@@ -27,8 +28,9 @@ struct hgi_conn {
     int64_t used_ns;    /* end of its last use; 0: never used */
     int64_t expires_ns; /* its jittered end of life */
     int64_t slice_ns;   /* SO_RCVTIMEO of the socket */
-    uint32_t owed;      /* replies that the server owes us */
-    char *out;          /* commands appended and not sent yet */
+    struct hgi_replies replies;
+    uint32_t owed; /* replies that the server owes us */
+    char *out;     /* commands appended and not sent yet */
     size_t out_length;
     size_t out_first; /* length of the first of them */
     size_t out_size;
@@ -47,6 +49,7 @@ enum hgi_io_kind {
     HGI_IO_CLOSED, /* by the server */
     HGI_IO_ERROR,  /* sys_errno */
     HGI_IO_PROTOCOL,
+    HGI_IO_LIMIT, /* a reply that is too large or too deep; `text` says which */
     HGI_IO_MEMORY
 };
 
@@ -56,11 +59,12 @@ struct hgi_io {
     int sys_errno;
     int hiredis_err;
     size_t sent;    /* bytes of this exchange that the kernel took */
-    char text[128]; /* PROTOCOL: what hiredis says */
+    char text[128]; /* PROTOCOL: what hiredis says; LIMIT */
 };
 
-/* Wrap a connected, blocking socket. NULL: out of memory, and the socket is closed. */
-struct hgi_conn *hgi_conn_wrap(int fd, int64_t slice_ns);
+/* Wrap a connected, blocking socket; slice_ns: its SO_RCVTIMEO. NULL: out of memory, and the socket is
+ * closed. */
+struct hgi_conn *hgi_conn_wrap(int fd, const struct hgi_settings *settings, int64_t slice_ns);
 
 /* Close and free. NULL does nothing. Sends no QUIT. */
 void hgi_conn_close(struct hgi_conn *conn);

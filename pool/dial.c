@@ -170,7 +170,7 @@ bool hgi_dial(const struct hgi_dial_request *request, struct hgi_conn **out,
     if (fd < 0)
         return false;
     hgi_descriptors_lock(); /* it closes fd if it fails */
-    struct hgi_conn *conn = hgi_conn_wrap(fd, request->slice_ns);
+    struct hgi_conn *conn = hgi_conn_wrap(fd, request->settings, request->slice_ns);
     if (conn)
         conn->descriptor = request->descriptor;
     else

@@ -166,6 +166,9 @@ static void describe(const struct hgi_io *io, bool sent_whole, int64_t waited_ns
     case HGI_IO_PROTOCOL:
         snprintf(text, size, "the answer is not the Redis protocol: %s", io->text);
         break;
+    case HGI_IO_LIMIT:
+        snprintf(text, size, "%s", io->text);
+        break;
     case HGI_IO_MEMORY:
         snprintf(text, size, "out of memory for the reply");
         break;
@@ -184,6 +187,8 @@ static enum hgi_fault_kind fault_kind(enum hgi_io_kind kind)
         return HGI_FAULT_DEADLINE;
     case HGI_IO_PROTOCOL:
         return HGI_FAULT_PROTOCOL;
+    case HGI_IO_LIMIT:
+        return HGI_FAULT_LIMIT;
     case HGI_IO_MEMORY:
         return HGI_FAULT_MEMORY;
     case HGI_IO_CLOSED:

@@ -157,6 +157,7 @@ static bool io_failed(struct hgi_dial_failure *failure, const struct hgi_io *io)
         return hgi_dial_fail(failure, 0, "connected, but the server did not answer in time");
     case HGI_IO_CLOSED:
         return hgi_dial_fail(failure, 0, "connected, but the server closed at once");
+    case HGI_IO_LIMIT:
     case HGI_IO_PROTOCOL:
         hgi_dial_fail(failure, 0, "what answers there does not speak the Redis protocol");
         failure->fault->kind = HGI_FAULT_PROTOCOL;

@@ -90,6 +90,9 @@ Test(defaults, the_server_is_the_one_on_this_host)
     cr_assert_str_empty(settings.server.username);
     cr_assert_str_empty(settings.server.password);
     cr_assert_str_empty(settings.client_name);
+    cr_assert_eq(settings.max_reply_bytes, 512u << 20);
+    cr_assert_eq(settings.max_reply_depth, 32);
+    cr_assert_not(settings.proxy);
 }
 
 Test(defaults, the_pool_is_as_documented)

@@ -1,8 +1,8 @@
 # Tests of the connection itself, with networks and servers of their own.
-add_library(pool_connection_support STATIC relay.c)
+add_library(pool_connection_support STATIC hostile.c relay.c)
 target_link_libraries(pool_connection_support PUBLIC pool_test_support)
 
-foreach(topic dirt fence)
+foreach(topic dirt fence hostile)
   herdgate_criterion(test_pool_${topic} test_${topic}.c)
   target_link_libraries(test_pool_${topic} PRIVATE pool_connection_support)
 endforeach()
