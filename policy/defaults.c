@@ -87,6 +87,7 @@ void hgi_settings_defaults(struct hgi_settings *settings)
     settings->server.port = 6379;
     hgi_copy_text(settings->server.host, sizeof settings->server.host, "127.0.0.1");
     hgi_copy_text(settings->server.text, sizeof settings->server.text, "127.0.0.1:6379");
+    settings->resp = 2;
     settings->max_reply_bytes = 512u << 20;
     settings->max_reply_depth = 32;
     settings->pool = pool_defaults;

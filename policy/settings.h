@@ -20,7 +20,8 @@
 enum {
     HGI_NAME_SIZE = 32,   /* of a class or preset or command, with the terminator */
     HGI_CLASSES_MAX = 32, /* the built-in ones included */
-    HGI_POOL_SIZE_MAX = 1024
+    HGI_POOL_SIZE_MAX = 1024,
+    HGI_SETUP_MAX = 8 /* commands of the user's own in a set-up */
 };
 
 /* The built-in operation classes. Every class of the user's own is based on one of them. */
@@ -116,7 +117,11 @@ struct hgi_budget_settings {
 
 struct hgi_settings {
     struct hgi_endpoint server;
-    char client_name[64];     /* empty: none */
+    char client_name[64]; /* empty: none */
+    uint32_t resp;        /* 2 or 3 */
+    char setup[1024];     /* commands of the user's own: words, each terminated; an empty one ends
+                              a command */
+    uint32_t setup_count;
     uint32_t max_reply_bytes; /* what one reply may take */
     uint32_t max_reply_depth; /* arrays in each other */
     bool proxy;               /* what answers is not the server itself: its refusals prove nothing,

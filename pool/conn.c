@@ -145,19 +145,27 @@ struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t len
     return (struct hgi_io) { .kind = HGI_IO_OK, .sent = sent };
 }
 
-/* One reply out of the reader, if a whole one is there. */
+/* One reply out of the reader, if a whole one is there; a message that nobody waits for (RESP3) is none.
+ */
 static struct hgi_io parse(struct hgi_conn *conn, redisReply **reply)
 {
     redisReader *reader = conn->context->reader;
-    if (hgi_replies_next(&conn->replies, reader, reply) == REDIS_OK)
-        return (struct hgi_io) { .kind = HGI_IO_OK };
-    if (conn->replies.exceeded)
-        return too_much(conn, 0);
-    struct hgi_io io =
-        failed(conn, reader->err == REDIS_ERR_OOM ? HGI_IO_MEMORY : HGI_IO_PROTOCOL, 0, 0);
-    io.hiredis_err = reader->err;
-    hgi_copy_text(io.text, sizeof io.text, reader->errstr);
-    return io;
+    do {
+        if (hgi_replies_next(&conn->replies, reader, reply) != REDIS_OK) {
+            if (conn->replies.exceeded)
+                return too_much(conn, 0);
+            struct hgi_io io =
+                failed(conn, reader->err == REDIS_ERR_OOM ? HGI_IO_MEMORY : HGI_IO_PROTOCOL, 0, 0);
+            io.hiredis_err = reader->err;
+            hgi_copy_text(io.text, sizeof io.text, reader->errstr);
+            return io;
+        }
+        if (!*reply || conn->takes_push || !hgi_reply_is_push(*reply))
+            break;
+        freeReplyObject(*reply);
+        *reply = NULL;
+    } while (reader->pos < reader->len);
+    return (struct hgi_io) { .kind = HGI_IO_OK };
 }
 
 struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns)
@@ -267,6 +275,15 @@ void hgi_conn_note_effect(struct hgi_conn *conn, const struct hgi_command_facts 
     default:
         break;
     }
+}
+
+void hgi_conn_note_question(struct hgi_conn *conn, const struct hgi_command_facts *facts)
+{
+    static const char tail[] = "SUBSCRIBE";
+    size_t length = facts->name ? strlen(facts->name) : 0;
+    if (facts->effect == HGI_EFFECT_LASTING && length >= sizeof tail - 1 &&
+        strcmp(facts->name + length - (sizeof tail - 1), tail) == 0)
+        conn->takes_push = true; /* until the connection ends: it is closed when it comes back */
 }
 
 /* Nothing in it is on its way or unaccounted for. */

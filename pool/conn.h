@@ -38,9 +38,10 @@ struct hgi_conn {
     bool broken;    /* failed once: good for nothing any more */
     bool multi;
     bool watching;
-    bool altered; /* RESET and a new set-up undo what was done */
-    bool lasting; /* something was changed that cannot be undone here */
-    bool raw;     /* the user had the context */
+    bool altered;    /* RESET and a new set-up undo what was done */
+    bool lasting;    /* something was changed that cannot be undone here */
+    bool raw;        /* the user had the context */
+    bool takes_push; /* it is subscribed, or is about to be: messages are what is waited for */
 };
 
 enum hgi_io_kind {
@@ -87,6 +88,9 @@ bool hgi_conn_append(struct hgi_conn *conn, const char *bytes, size_t length);
 
 /* Note what a command that the server accepted does to the connection. */
 void hgi_conn_note_effect(struct hgi_conn *conn, const struct hgi_command_facts *facts);
+
+/* Note what is about to be asked: whether messages (RESP3) will be its answers. */
+void hgi_conn_note_question(struct hgi_conn *conn, const struct hgi_command_facts *facts);
 
 /* True if the next user would find nothing of the last one's. */
 bool hgi_conn_is_clean(const struct hgi_conn *conn);

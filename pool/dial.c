@@ -158,7 +158,8 @@ bool hgi_dial(const struct hgi_dial_request *request, struct hgi_conn **out,
     const struct dial dial = { .request = request, .failure = &failure };
     const struct hgi_setup setup = { .endpoint = request->endpoint,
                                      .settings = request->settings,
-                                     .deadline_ns = request->deadline_ns };
+                                     .deadline_ns = request->deadline_ns,
+                                     .no_info = request->no_info };
     const int64_t began_ns = hgi_now_ns();
     *out = NULL;
     *fault = (struct hgi_fault) { .kind = HGI_FAULT_DIAL,

@@ -13,7 +13,8 @@ struct hgi_dial_request {
     hgi_descriptor_note *descriptor; /* where the socket is noted for a fork(); NULL: nowhere */
     const struct hgi_settings *settings;
     int64_t deadline_ns;
-    int64_t slice_ns; /* SO_RCVTIMEO for later; see conn.c */
+    _Atomic bool *no_info; /* see setup.h */
+    int64_t slice_ns;      /* SO_RCVTIMEO for later; see conn.c */
 };
 
 /* Dial. On success *out is a connection that is set up. On failure *fault says what was seen, and

@@ -245,6 +245,7 @@ static void dial_once(hg_pool *pool)
         .endpoint = &endpoint,
         .descriptor = &slot->descriptor,
         .settings = settings,
+        .no_info = &pool->no_info,
         .deadline_ns = hgi_deadline_after(began_ns, settings->pool.connect_timeout_ns),
         .slice_ns = receive_slice(settings),
     };

@@ -371,6 +371,7 @@ hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command
     hgi_bump(&lease->slot->counters.attempts);
     *reply = NULL;
     int64_t began_ns = hgi_now_ns();
+    hgi_conn_note_question(conn, &command->facts);
     struct hgi_io io = hgi_conn_send(conn, command->bytes, command->length, deadline_ns);
     bool whole = io.sent == command->length;
     if (whole) {

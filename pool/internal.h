@@ -154,6 +154,7 @@ struct hg_pool {
     _Atomic uint32_t closing; /* enum hgi_openness; written by close and by the child of a fork */
     _Atomic uint32_t epoch;   /* connections of an earlier one retire; written by any caller */
     _Atomic bool cannot_mend; /* the server has no RESET; written by the dialers */
+    _Atomic bool no_info;     /* it does not know CLIENT SETINFO; the same */
 
     /* Written whenever somebody has to wait. */
     _Alignas(HGI_CACHE_LINE) _Atomic uint32_t waiting; /* length of the queue; under the mutex */

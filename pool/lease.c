@@ -112,6 +112,7 @@ static hg_status lease_append(struct hg_lease *lease, struct hg_error *err, char
         if (hgi_conn_append(conn, command.bytes, command.length)) {
             conn->owed++;
             hgi_bump(&lease->slot->counters.attempts);
+            hgi_conn_note_question(conn, &command.facts);
             hgi_conn_note_effect(conn, &command.facts);
         } else {
             status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for %zu bytes of pipeline",

@@ -71,6 +71,7 @@ static bool mend(hg_pool *pool, struct hgi_conn *conn, struct hgi_endpoint *endp
     const struct hgi_setup setup = {
         .endpoint = endpoint,
         .settings = settings,
+        .no_info = &pool->no_info,
         .deadline_ns = hgi_deadline_after(hgi_now_ns(), settings->pool.connect_timeout_ns),
     };
     if (hgi_conn_has_stray_bytes(conn) ||

@@ -15,6 +15,7 @@
 #include "breaker/clock.h"
 #include "breaker/error.h"
 #include "pool/internal.h"
+#include "pool/setup.h"
 
 void hgi_pool_log(const hg_pool *pool, hg_log_kind kind, int64_t delay_ns,
                   const struct hg_error *error, const struct hg_breaker_event *breaker,
@@ -198,6 +199,10 @@ static hg_status make_parts(hg_pool *pool, const struct hg_pool_options *options
     pool->has_endpoint = options->url != NULL;
     if (options->url)
         status = hgi_endpoint_parse(&pool->endpoint, options->url, err);
+    if (status == HG_OK)
+        status =
+            hgi_setup_is_possible(pool->has_endpoint ? &pool->endpoint : &policy->settings.server,
+                                  &policy->settings, err);
     if (status == HG_OK && !hgi_snapshot_publish(pool, policy))
         status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a pool");
     if (status == HG_OK)

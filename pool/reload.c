@@ -26,6 +26,7 @@
 #include "breaker/error.h"
 #include "policy/budget.h"
 #include "pool/internal.h"
+#include "pool/setup.h"
 
 /* --- a call's view --- */
 
@@ -219,7 +220,9 @@ static bool set_up_differs(const struct hgi_snapshot *now, const struct hgi_endp
            old->database != next->database || strcmp(old->username, next->username) != 0 ||
            strcmp(old->password, next->password) != 0 ||
            strcmp(now->settings->client_name, settings->client_name) != 0 ||
-           now->settings->proxy != settings->proxy;
+           now->settings->proxy != settings->proxy || now->settings->resp != settings->resp ||
+           now->settings->setup_count != settings->setup_count ||
+           memcmp(now->settings->setup, settings->setup, sizeof settings->setup) != 0;
 }
 
 /* With `changing` held, which lets no other reload in between. */
@@ -257,6 +260,10 @@ hg_status hg_pool_reload(hg_pool *pool, hg_policy *policy, struct hg_error *err)
     hg_status status = HG_OK;
     if (pool->own_breaker || !pool->breaker)
         status = check_breaker(snapshot->settings, &policy->settings, err);
+    if (status == HG_OK)
+        status =
+            hgi_setup_is_possible(pool->has_endpoint ? &pool->endpoint : &policy->settings.server,
+                                  &policy->settings, err);
     if (status == HG_OK)
         status = reload(pool, policy, err);
     pthread_mutex_unlock(&pool->changing);

@@ -1,4 +1,6 @@
-/* Limits of replies, by standing between hiredis's reader and its functions that build them.
+/* Limits of replies, and all else that differs between hiredis 0.14.1 and 1.x but TLS.
+ *
+ * The limits are kept by standing between hiredis's reader and its functions that build them.
  *
  * A server, or who pretends to be one, may announce two thousand million elements, or nest arrays so
  * deeply that freeing them overflows the stack (hiredis 1.x sets no limit; 0.14.1 has seven levels and
@@ -104,6 +106,21 @@ static redisReplyObjectFunctions counting = {
 #endif
     .freeObject = freeReplyObject,
 };
+
+bool hgi_replies_know_resp3(void)
+{
+    return HIREDIS_MAJOR >= 1;
+}
+
+bool hgi_reply_is_push(const redisReply *reply)
+{
+#if HIREDIS_MAJOR >= 1
+    return reply->type == REDIS_REPLY_PUSH;
+#else
+    (void)reply;
+    return false;
+#endif
+}
 
 void hgi_replies_limit(struct hgi_replies *replies, redisReader *reader)
 {

@@ -18,6 +18,12 @@ struct hgi_replies {
     const char *why;
 };
 
+/* True if this hiredis can read RESP3. */
+bool hgi_replies_know_resp3(void);
+
+/* True if it is a message that nobody asked for (RESP3). */
+bool hgi_reply_is_push(const redisReply *reply);
+
 /* Have the reader's replies built within the limits. */
 void hgi_replies_limit(struct hgi_replies *replies, redisReader *reader);
 

@@ -93,6 +93,8 @@ Test(defaults, the_server_is_the_one_on_this_host)
     cr_assert_eq(settings.max_reply_bytes, 512u << 20);
     cr_assert_eq(settings.max_reply_depth, 32);
     cr_assert_not(settings.proxy);
+    cr_assert_eq(settings.resp, 2);
+    cr_assert_eq(settings.setup_count, 0);
 }
 
 Test(defaults, the_pool_is_as_documented)
