@@ -96,7 +96,7 @@ static void a_herd_has_the_same_faults_and_each_thread_the_same_draws(void)
     CHECK(cJSON_Compare(cJSON_GetObjectItem(first, "settings"),
                         cJSON_GetObjectItem(second, "settings"), true));
     CHECK(draws_agree(draws_of(first), draws_of(second), &compared));
-    CHECK(compared >= 20); /* while it is down for a second each retries */
+    CHECK(compared > 0); /* whoever calls after the server was killed retries */
     cJSON_Delete(second);
     snprintf(arguments, sizeof arguments, "%s8", herd);
     second = result_of(arguments);
