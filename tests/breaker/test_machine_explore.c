@@ -56,8 +56,8 @@ static void take_edge(struct exploration *all, struct node node, enum hgi_event 
     static const uint32_t turns[] = { 0, HGI_START_MAX - NOW + 3 }; /* start's field comes round */
     bool is_result = event == HGI_SUCCESS || event == HGI_FAILURE || event == HGI_CANCEL;
     bool probe = hgi_word_state(node.word) == HGI_HALF_OPEN;
-    if (is_result && probe && !late && node.out == 0)
-        return; /* nobody holds such a permit */
+    bool used_before =
+        is_result && probe && !late && node.out == 0; /* nobody holds such a permit */
     for (size_t g = 0; g < sizeof generations / sizeof generations[0] * 2; g++) {
         uint32_t generation = generations[g / 2];
         uint32_t now = (NOW + turns[g % 2]) & HGI_START_MAX;
@@ -81,7 +81,8 @@ static void take_edge(struct exploration *all, struct node node, enum hgi_event 
         }
         all->edges++;
         all->edges_between[hgi_word_state(word)][hgi_word_state(step.word)]++;
-        if (g != 0)
+        REQUIRE(!used_before || step.word == word); /* a permit counts once */
+        if (g != 0 || used_before)
             continue;
         uint32_t out = node.out;
         if (((step.word ^ word) & HGI_GENERATION_MASK) != 0)
@@ -91,6 +92,9 @@ static void take_edge(struct exploration *all, struct node node, enum hgi_event 
         if (step.permit & HGI_PERMIT_PROBE)
             out++;
         REQUIRE(out <= all->machine.max_calls);
+        /* Every probe is out, or was a success, or has given its place back. */
+        if (hgi_word_state(step.word) == HGI_HALF_OPEN)
+            REQUIRE(hgi_word_issued(step.word) == out + hgi_word_succeeded(step.word));
         add(all, step.word, out);
     }
 }
