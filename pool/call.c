@@ -83,6 +83,7 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     struct command_call *call = arg;
     hg_pool *pool = call->pool;
     struct hgi_take take = { .settings = call->snapshot->settings,
+                             .now_ns = hgi_now_ns(),
                              .deadline_ns = attempt->call_deadline_ns,
                              .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };
@@ -93,7 +94,7 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     }
     attempt->queue_ns = take.queue_ns;
     attempt->dial_ns = take.dial_ns;
-    int64_t began_ns = hgi_now_ns();
+    const int64_t began_ns = take.now_ns;
     struct hg_lease *lease =
         hgi_lease_begin(pool, call->snapshot, take.slot, call->command->op_class, began_ns);
     bool full;
@@ -163,6 +164,7 @@ static bool server_is_ready(void *arg)
     int64_t now_ns = hgi_now_ns();
     struct hgi_take take = {
         .settings = settings,
+        .now_ns = now_ns,
         .deadline_ns = hgi_deadline_after(now_ns, settings->condition_poll_ns),
     };
     bool ready = false;

@@ -145,7 +145,7 @@ void hgi_lease_end(struct hg_lease *lease, int64_t now_ns)
     atomic_store_explicit(&slot->lease_number,
                           atomic_load_explicit(&slot->lease_number, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    hgi_give(lease->pool, slot);
+    hgi_give(lease->pool, slot, now_ns);
 }
 
 /* A sentence about a failed exchange. `waited_ns`: for how long a reply was awaited. */

@@ -257,12 +257,11 @@ static inline uint32_t hgi_size_reached(const hg_pool *pool)
 /* What a caller wants, and what it got. Small: it is cleared for every call. */
 struct hgi_take {
     const struct hgi_settings *settings;
-    int64_t deadline_ns; /* of the call */
-    struct hgi_verdict
-        *verdict; /* of the caller: to be filled if a dial failed; NULL: not wanted */
+    int64_t now_ns;              /* the time; afterwards: when the connection was had */
+    int64_t deadline_ns;         /* of the call */
+    struct hgi_verdict *verdict; /* the caller's, or NULL; filled if a dial failed */
     bool is_probe;
-    bool
-        dial_failed; /* it failed by a failed dial; else the pool's own no: not to be tried again */
+    bool dial_failed;      /* so it is no refusal of the pool's own, which is not tried again */
     struct hgi_slot *slot; /* the connection, on HG_OK */
     int64_t queued_ns;     /* from when on it was in the queue; 0: it never was */
     int64_t queue_ns;
@@ -274,8 +273,8 @@ struct hgi_take {
 hg_status hgi_take(hg_pool *pool, struct hgi_take *take, struct hg_error *err);
 
 /* Give a slot back that the caller owns: on to the first waiter or to FREE, as take.c says; or, if its
- * connection is not fit for the next user, closed and EMPTY. */
-void hgi_give(hg_pool *pool, struct hgi_slot *slot);
+ * connection is not fit for the next user, closed and EMPTY. now_ns may be a little old. */
+void hgi_give(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns);
 
 /* The same for one that was just dialled: no thread that runs has it at hand, so it goes to the first
  * waiter, whatever the fairness. */

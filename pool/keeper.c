@@ -65,7 +65,7 @@ static void on_hang_up(hg_pool *pool, struct hgi_slot *slot, uint32_t id)
     if (!own_idle(slot))
         return;
     if (slot->conn->id != id) {
-        hgi_give(pool, slot);
+        hgi_give(pool, slot, hgi_now_ns());
         return;
     }
     hgi_discard(pool, slot);
@@ -123,7 +123,7 @@ static void inspect_idle(hg_pool *pool, const struct hgi_pool_settings *settings
         hgi_discard(pool, slot);
         log_lost(pool, why);
     } else {
-        hgi_give(pool, slot);
+        hgi_give(pool, slot, hgi_now_ns());
     }
 }
 

@@ -289,6 +289,7 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
 {
     struct function_call *call = arg;
     struct hgi_take take = { .settings = call->snapshot->settings,
+                             .now_ns = hgi_now_ns(),
                              .deadline_ns = attempt->call_deadline_ns,
                              .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };
@@ -299,7 +300,7 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
     }
     attempt->queue_ns = take.queue_ns;
     attempt->dial_ns = take.dial_ns;
-    int64_t began_ns = hgi_now_ns();
+    const int64_t began_ns = take.now_ns;
     struct hg_lease *lease =
         hgi_lease_begin(call->pool, call->snapshot, take.slot, call->op_class, began_ns);
     bool full;
@@ -359,6 +360,7 @@ static void acquire_attempt(void *arg, struct hgi_attempt *attempt)
 {
     struct acquire_call *call = arg;
     struct hgi_take take = { .settings = call->snapshot->settings,
+                             .now_ns = hgi_now_ns(),
                              .deadline_ns = attempt->call_deadline_ns,
                              .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };
@@ -370,7 +372,7 @@ static void acquire_attempt(void *arg, struct hgi_attempt *attempt)
     attempt->queue_ns = take.queue_ns;
     attempt->dial_ns = take.dial_ns;
     call->lease =
-        hgi_lease_begin(call->pool, call->snapshot, take.slot, call->op_class, hgi_now_ns());
+        hgi_lease_begin(call->pool, call->snapshot, take.slot, call->op_class, take.now_ns);
     call->lease->call_deadline_ns = HGI_NEVER;
     call->lease->permit = attempt->permit;
     call->lease->by_hand = true;

@@ -3,7 +3,6 @@
 #ifndef HERDGATE_POOL_QUEUE_H
 #define HERDGATE_POOL_QUEUE_H
 
-#include "breaker/clock.h"
 #include "pool/internal.h"
 
 /* --- with the pool's mutex held --- */
@@ -31,12 +30,11 @@ static inline uint32_t hgi_queue_length(const hg_pool *pool)
     return atomic_load_explicit(&pool->waiting, memory_order_seq_cst);
 }
 
-/* True while a free connection is for the first waiter only. */
-static inline bool hgi_queue_is_strict(const hg_pool *pool)
+/* True if at now_ns a free connection is for the first waiter only. */
+static inline bool hgi_queue_is_strict(const hg_pool *pool, int64_t now_ns)
 {
     /* relaxed: the caller has read `waiting`. */
-    int64_t from_ns = atomic_load_explicit(&pool->strict_from_ns, memory_order_relaxed);
-    return from_ns == 0 || (from_ns < HGI_NEVER && hgi_now_ns() >= from_ns);
+    return now_ns >= atomic_load_explicit(&pool->strict_from_ns, memory_order_relaxed);
 }
 
 /* True while a waiter has been asked to look and has not done so. */

@@ -52,31 +52,31 @@ static void ask_first(hg_pool *pool)
 
 /* Give an owned slot with a fit connection on. True: it was handed to a waiter, and *looked is set if
  * that one had been asked to look. False: it is free, and whoever waits will look. */
-static bool pass_on(hg_pool *pool, struct hgi_slot *slot, bool *looked)
+static bool pass_on(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns, bool *looked)
 {
     for (;;) {
-        if (hgi_queue_length(pool) > 0 && hgi_queue_is_strict(pool) &&
+        if (hgi_queue_length(pool) > 0 && hgi_queue_is_strict(pool, now_ns) &&
             hand_over(pool, slot, looked))
             return true;
         hgi_slot_free(slot);
         if (hgi_queue_length(pool) == 0)
             return false;
-        if (!hgi_queue_is_strict(pool)) {
+        if (!hgi_queue_is_strict(pool, now_ns)) {
             if (!hgi_queue_asked(pool))
                 ask_first(pool);
             return false;
         }
-        /* Somebody queued meanwhile, or has just waited for long enough. */
+        /* Somebody queued meanwhile who may not be overtaken. */
         if (!hgi_slot_own_again(slot))
             return false;
     }
 }
 
-void hgi_give(hg_pool *pool, struct hgi_slot *slot)
+void hgi_give(hg_pool *pool, struct hgi_slot *slot, int64_t now_ns)
 {
     bool looked = false;
     if (hgi_slot_is_fit(pool, slot))
-        pass_on(pool, slot, &looked);
+        pass_on(pool, slot, now_ns, &looked);
     else
         hgi_give_unfit(pool, slot);
     if (looked)
@@ -88,7 +88,7 @@ void hgi_give_new(hg_pool *pool, struct hgi_slot *slot)
     bool looked = false;
     if (!hgi_slot_is_fit(pool, slot) || hgi_queue_length(pool) == 0 ||
         !hand_over(pool, slot, &looked))
-        hgi_give(pool, slot);
+        hgi_give(pool, slot, hgi_now_ns());
     if (looked)
         hgi_serve_queue(pool);
 }
@@ -106,7 +106,8 @@ void hgi_serve_queue(hg_pool *pool)
 {
     struct hgi_slot *slot;
     bool looked; /* whoever was asked and is served here need not be followed: this goes on */
-    while (hgi_queue_length(pool) > 0 && (slot = own_fit(pool)) && pass_on(pool, slot, &looked))
+    while (hgi_queue_length(pool) > 0 && (slot = own_fit(pool)) &&
+           pass_on(pool, slot, hgi_now_ns(), &looked))
         continue;
 }
 
@@ -162,12 +163,13 @@ static bool look(hg_pool *pool, struct hgi_waiter *waiter, struct hgi_take *take
         want_dial(pool); /* none was begun, perhaps, because one was free */
         return false;
     }
-    bool mine = !hgi_queue_is_strict(pool) && leave(pool, waiter);
+    const int64_t now_ns = hgi_now_ns();
+    bool mine = !hgi_queue_is_strict(pool, now_ns) && leave(pool, waiter);
     if (mine)
         take->slot = slot;
     else
-        hgi_give(pool, slot); /* if strict to the first, which this waiter may be */
-    hgi_serve_queue(pool);    /* others may have been left free for the one who looks */
+        hgi_give(pool, slot, now_ns); /* if strict to the first, which this waiter may be */
+    hgi_serve_queue(pool);            /* others may have been left free for the one who looks */
     return mine;
 }
 
@@ -202,7 +204,7 @@ static bool breaker_refuses(const hg_pool *pool)
 }
 
 /* The waiter got a connection: is there time left to use it? */
-static hg_status granted(hg_pool *pool, struct hgi_take *take, int64_t deadline_ns, int64_t now_ns,
+static hg_status granted(hg_pool *pool, struct hgi_take *take, int64_t deadline_ns,
                          struct hg_error *err)
 {
     hgi_slot_remember(pool, take->slot);
@@ -210,16 +212,16 @@ static hg_status granted(hg_pool *pool, struct hgi_take *take, int64_t deadline_
         take->dial_ns = take->slot->conn->dial_ns;
     if (take->dial_ns > take->queue_ns)
         take->dial_ns = take->queue_ns;
-    if (now_ns < deadline_ns)
+    if (take->now_ns < deadline_ns)
         return HG_OK;
-    hgi_give(pool, take->slot); /* too late for this caller */
+    hgi_give(pool, take->slot, take->now_ns); /* too late for this caller */
     take->slot = NULL;
     return hgi_waited_in_vain(pool, take->queued_ns, err);
 }
 
 static hg_status wait_in_queue(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
 {
-    const int64_t began_ns = hgi_now_ns();
+    const int64_t began_ns = take->now_ns;
     int64_t deadline_ns = hgi_deadline_after(began_ns, take->settings->pool.acquire_timeout_ns);
     if (deadline_ns > take->deadline_ns)
         deadline_ns = take->deadline_ns;
@@ -237,11 +239,11 @@ static hg_status wait_in_queue(hg_pool *pool, struct hgi_take *take, struct hg_e
         why = wait_for_answer(pool, waiter, refused ? 0 : deadline_ns, take);
     }
     hgi_queue_recycle(pool, waiter);
-    const int64_t now_ns = hgi_now_ns();
-    take->queue_ns = now_ns - began_ns;
+    take->now_ns = hgi_now_ns();
+    take->queue_ns = take->now_ns - began_ns;
     switch (why) {
     case HGI_WAKE_GRANTED:
-        return granted(pool, take, deadline_ns, now_ns, err);
+        return granted(pool, take, deadline_ns, err);
     case HGI_WAKE_DIAL_FAILED:
         return hgi_refused_by_dial(pool, take, err);
     case HGI_WAKE_BREAKER:
@@ -261,7 +263,7 @@ hg_status hgi_take(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
     take->slot = NULL;
     take->dial_failed = false;
     take->queued_ns = take->queue_ns = take->dial_ns = 0;
-    if (hgi_queue_length(pool) == 0 || !hgi_queue_is_strict(pool))
+    if (hgi_queue_length(pool) == 0 || !hgi_queue_is_strict(pool, take->now_ns))
         take->slot = own_fit(pool);
     return take->slot ? HG_OK : wait_in_queue(pool, take, err);
 }

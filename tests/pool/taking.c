@@ -16,8 +16,10 @@ hg_status take_one(struct hgi_take *take, int64_t wait_ns)
 {
     struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
     require(snapshot != NULL);
+    const int64_t now_ns = hgi_now_ns();
     *take = (struct hgi_take) { .settings = snapshot->settings,
-                                .deadline_ns = hgi_deadline_after(hgi_now_ns(), wait_ns) };
+                                .now_ns = now_ns,
+                                .deadline_ns = hgi_deadline_after(now_ns, wait_ns) };
     hg_status status = hgi_take(pool, take, NULL);
     hgi_call_leave(snapshot);
     return status;
@@ -27,7 +29,7 @@ void give_back(struct hgi_slot *slot)
 {
     struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
     slot->conn->used_ns = hgi_now_ns();
-    hgi_give(pool, slot);
+    hgi_give(pool, slot, slot->conn->used_ns);
     hgi_call_leave(snapshot);
 }
 

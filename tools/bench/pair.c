@@ -67,10 +67,12 @@ void hgi_pair_close(struct hgi_pair *pair)
 
 hg_lease *hgi_pair_take(struct hgi_pair *pair, int64_t now_ns)
 {
-    struct hgi_take take = { .settings = pair->snapshot->settings, .deadline_ns = HGI_NEVER };
+    struct hgi_take take = { .settings = pair->snapshot->settings,
+                             .now_ns = now_ns,
+                             .deadline_ns = HGI_NEVER };
     if (hgi_take(pair->pool, &take, NULL) != HG_OK)
         return NULL;
-    return hgi_lease_begin(pair->pool, pair->snapshot, take.slot, pair->op_class, now_ns);
+    return hgi_lease_begin(pair->pool, pair->snapshot, take.slot, pair->op_class, take.now_ns);
 }
 
 void hgi_pair_give(hg_lease *lease, int64_t now_ns)
