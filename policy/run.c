@@ -341,7 +341,9 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
 {
     hg_status status;
     for (;;) {
-        if (now_of(run) >= run->plan.deadline_ns)
+        /* The call has just begun, or has waited. */
+        int64_t now_ns = run->progress.attempts == 0 ? run->started_ns : now_of(run);
+        if (now_ns >= run->plan.deadline_ns)
             return stop_for_deadline(run);
         struct hgi_attempt attempt = { .number = run->progress.attempts + 1,
                                        .max_attempts = run->plan.max_attempts,
@@ -397,8 +399,10 @@ hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg
         hgi_budget_on_call(call->budget, run.started_ns);
 
     hg_status status = run_attempts(&run, fn, arg);
-    int64_t now_ns = now_of(&run);
-    if (status == HG_OK || status == HG_ERR_NOT_FOUND) {
+    bool well = status == HG_OK || status == HG_ERR_NOT_FOUND;
+    bool is_told = !well || err || call->trace; /* else nobody asks how long it took */
+    int64_t now_ns = is_told ? now_of(&run) : run.started_ns;
+    if (well) {
         if (err)
             record_success(&run, status, now_ns);
         status = HG_OK;
