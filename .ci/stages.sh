@@ -223,3 +223,45 @@ stage_mutants() {
     setup_build
     "$root/tests/mutants/run"
 }
+
+# --- fuzzing ------------------------------------------------------------------------------------
+
+fuzz_targets=(policy url duration classify)
+
+# What libFuzzer makes new goes to a folder of this run; the inputs of the tree are only read.
+fuzz_target() {
+    local name=$1 from=$root/tests/fuzz inputs=$root/build/fuzz-inputs/$1 folders=() words=()
+    mkdir -p -- "$inputs" "$root/build/fuzz-found/$name"
+    [[ ! -d $from/found/$name ]] || folders+=("$from/found/$name")
+    [[ ! -e $from/$name.dict ]] || words=(-dict="$from/$name.dict")
+    [[ $name != policy ]] || folders+=("$root"/tests/policy/corpus/{good,bad})
+    step "fuzz_$name" "$root/build/fuzz-$name.log" \
+        timeout -k 10 $((fuzz_seconds * 2 + 300)) "$root/build/fuzz/tests/fuzz/fuzz_$name" \
+        -max_total_time="$fuzz_seconds" -seed="$fuzz_seed" -timeout=120 -rss_limit_mb=3000 \
+        -artifact_prefix="$root/build/fuzz-found/$name/" "${words[@]}" \
+        "$inputs" "$from/seeds/$name" "${folders[@]}"
+}
+
+# Two at a time. HERDGATE_FUZZ_SECONDS is the time of each, HERDGATE_FUZZ_SEED where chance begins.
+stage_fuzz() {
+    local fuzz_seconds=${HERDGATE_FUZZ_SECONDS:-60} fuzz_seed=${HERDGATE_FUZZ_SEED:-1}
+    local name running=() failed=0
+    build fuzz
+    rm -rf -- "$root"/build/fuzz-{inputs,found}
+    say "  ${#fuzz_targets[@]} targets, $fuzz_seconds s each, seed $fuzz_seed"
+    for name in "${fuzz_targets[@]}"; do
+        if ((${#running[@]} == 2)); then
+            wait "${running[0]}" || failed=$((failed + 1))
+            running=("${running[@]:1}")
+        fi
+        fuzz_target "$name" &
+        running+=($!)
+    done
+    for name in "${running[@]}"; do
+        wait "$name" || failed=$((failed + 1))
+    done
+    ((failed == 0)) ||
+        die "$failed targets failed; what broke them is in build/fuzz-found." \
+            'Mend it, and keep the input in tests/fuzz/found/TARGET: ctest runs it from then on.'
+    grep -h '^Done' "$root"/build/fuzz-*.log | sed 's/^/  /'
+}

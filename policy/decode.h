@@ -21,6 +21,7 @@ struct hgi_preset {
 struct hgi_decoder {
     const struct hgi_document *document;
     struct hgi_settings *settings;
+    bool without_secrets; /* passwords elsewhere are not looked for */
     struct hgi_preset presets[HGI_PRESETS_MAX];
     uint32_t preset_count;
 };

@@ -9,6 +9,7 @@
  */
 #include "policy/document.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@
 #include "policy/utf8.h"
 
 enum { POINTER_SHOWN = 120 }; /* bytes of the JSON pointer; what is longer loses its head */
+
+static_assert(POINTER_SHOWN + sizeof "..." <= HGI_POINTER_SIZE, "a pointer has room, cut or not");
 
 static uint32_t node_index(const struct hgi_document *document, const struct hgi_node *node)
 {
@@ -194,22 +197,19 @@ static void trim_message(struct hg_error *err)
 static hg_status fail(const struct hgi_document *document, size_t offset,
                       const struct hgi_node *node, const char *format, va_list arguments)
 {
-    if (!document->err)
-        return HG_ERR_VALIDATION;
+    struct hgi_mistake local;
+    struct hgi_mistake *mistake = document->mistake ? document->mistake : &local;
     char name[HGI_NAME_SHOWN_SIZE];
-    char what[sizeof document->err->message];
     struct backwards pointer;
-    size_t line;
-    size_t column;
-    hgi_show_name(name, document->name);
     put_pointer(&pointer, document, node);
-    hgi_document_position(document, offset, &line, &column);
-    vsnprintf(what, sizeof what, format, arguments);
-    size_t length = sizeof pointer.text - pointer.begin;
-    hgi_error_set(document->err, HG_ERR_VALIDATION, "%s:%zu:%zu: %s%.*s%s%s", name, line, column,
-                  pointer.full ? "..." : "", (int)length, pointer.text + pointer.begin,
-                  length || pointer.full ? ": " : "", what);
-    if (document->err->message_truncated)
+    hgi_document_position(document, offset, &mistake->line, &mistake->column);
+    snprintf(mistake->pointer, sizeof mistake->pointer, "%s%.*s", pointer.full ? "..." : "",
+             (int)(sizeof pointer.text - pointer.begin), pointer.text + pointer.begin);
+    vsnprintf(mistake->what, sizeof mistake->what, format, arguments);
+    hgi_error_set(document->err, HG_ERR_VALIDATION, "%s:%zu:%zu: %s%s%s",
+                  hgi_show_name(name, document->name), mistake->line, mistake->column,
+                  mistake->pointer, mistake->pointer[0] ? ": " : "", mistake->what);
+    if (document->err && document->err->message_truncated)
         trim_message(document->err);
     return HG_ERR_VALIDATION;
 }
@@ -278,9 +278,11 @@ static bool lay(struct hgi_document *document, uint32_t index, const struct cJSO
 }
 
 hg_status hgi_document_open(struct hgi_document *document, char *text, size_t length,
-                            const char *name, struct hg_error *err)
+                            const char *name, struct hgi_mistake *mistake, struct hg_error *err)
 {
-    *document = (struct hgi_document) { .name = name, .text = text, .length = length, .err = err };
+    *document = (struct hgi_document) {
+        .name = name, .text = text, .length = length, .err = err, .mistake = mistake
+    };
     hg_status status = hgi_scan(document);
     if (status < 0)
         return status;

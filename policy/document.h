@@ -11,12 +11,13 @@
 struct cJSON;
 
 enum {
-    HGI_TEXT_MAX = 1 << 20,   /* bytes */
-    HGI_DEPTH_MAX = 16,       /* of arrays and objects in each other */
-    HGI_MEMBERS_MAX = 1024,   /* of one object; the search for duplicates is quadratic in it */
-    HGI_VALUES_MAX = 1 << 16, /* of a text */
-    HGI_QUOTE_SIZE = 48,      /* enough for a text of the file quoted in a message */
-    HGI_NAME_SHOWN_SIZE = 128 /* enough for the file's name in a message */
+    HGI_TEXT_MAX = 1 << 20,    /* bytes */
+    HGI_DEPTH_MAX = 16,        /* of arrays and objects in each other */
+    HGI_MEMBERS_MAX = 1024,    /* of one object; the search for duplicates is quadratic in it */
+    HGI_VALUES_MAX = 1 << 16,  /* of a text */
+    HGI_QUOTE_SIZE = 48,       /* enough for a text of the file quoted in a message */
+    HGI_NAME_SHOWN_SIZE = 128, /* enough for the file's name in a message */
+    HGI_POINTER_SIZE = 128     /* enough for a JSON pointer in a message */
 };
 
 enum hgi_json_kind {
@@ -43,6 +44,14 @@ struct hgi_node {
     const struct cJSON *item; /* set by hgi_document_open() */
 };
 
+/* What is wrong with a text, in the parts of which the message is made. */
+struct hgi_mistake {
+    size_t line; /* from 1; 0: it is about the text as a whole, and `what` is all there is */
+    size_t column;
+    char pointer[HGI_POINTER_SIZE]; /* a long one begins with "..." in the place of its head */
+    char what[sizeof((struct hg_error *)0)->message];
+};
+
 struct hgi_document {
     const char *name; /* borrowed: the file, in messages */
     char *text;       /* owned, terminated; wiped before it is freed, because it may hold secrets */
@@ -50,8 +59,9 @@ struct hgi_document {
     struct hgi_node *nodes; /* owned; in the order of the text */
     uint32_t count;
     uint32_t capacity;
-    struct cJSON *tree;   /* owned */
-    struct hg_error *err; /* borrowed, may be NULL: where a failure is described */
+    struct cJSON *tree;          /* owned */
+    struct hg_error *err;        /* borrowed, may be NULL: where a failure is described */
+    struct hgi_mistake *mistake; /* borrowed, may be NULL: the same in parts */
 };
 
 /* Where in a value an error points. */
@@ -61,7 +71,7 @@ enum hgi_place { HGI_AT_VALUE, HGI_AT_KEY };
  * Whatever it returns, hgi_document_close() comes after it. Everything is borrowed until then but the
  * text, which is owned at once. */
 hg_status hgi_document_open(struct hgi_document *document, char *text, size_t length,
-                            const char *name, struct hg_error *err);
+                            const char *name, struct hgi_mistake *mistake, struct hg_error *err);
 void hgi_document_close(struct hgi_document *document);
 
 /* Describe a failure as "name:line:column: /pointer: what", one line, and give HG_ERR_VALIDATION. */

@@ -14,6 +14,7 @@
 
 #include "breaker/error.h"
 #include "policy/decode.h"
+#include "policy/examine.h"
 
 hg_policy *hg_policy_retain(hg_policy *policy)
 {
@@ -72,13 +73,15 @@ static const struct hgi_field ordered_sections[] = {
     { .key = NULL },
 };
 
-static hg_status decode(const struct hgi_document *document, struct hgi_settings *settings)
+static hg_status decode(const struct hgi_document *document, struct hgi_settings *settings,
+                        bool without_secrets)
 {
     struct hgi_decoder *decoder = calloc(1, sizeof *decoder);
     if (!decoder)
         return hgi_document_no_memory(document);
     decoder->document = document;
     decoder->settings = settings;
+    decoder->without_secrets = without_secrets;
     const struct hgi_node *root = document->nodes;
     hg_status status = hgi_decode_object(decoder, root, first_sections, settings);
     for (const struct hgi_field *field = ordered_sections; field->key && status == HG_OK; field++) {
@@ -92,7 +95,7 @@ static hg_status decode(const struct hgi_document *document, struct hgi_settings
 
 /* Takes over `text`. */
 static hg_status parse(hg_policy **out, char *text, size_t length, const char *name,
-                       struct hg_error *err)
+                       struct hgi_examination *examination, struct hg_error *err)
 {
     hg_policy *policy = calloc(1, sizeof *policy);
     if (!policy) {
@@ -102,9 +105,10 @@ static hg_status parse(hg_policy **out, char *text, size_t length, const char *n
     atomic_init(&policy->owners, 1);
     hgi_settings_defaults(&policy->settings);
     struct hgi_document document;
-    hg_status status = hgi_document_open(&document, text, length, name, err);
+    hg_status status = hgi_document_open(&document, text, length, name,
+                                         examination ? &examination->mistake : NULL, err);
     if (status == HG_OK)
-        status = decode(&document, &policy->settings);
+        status = decode(&document, &policy->settings, examination && examination->without_secrets);
     hgi_document_close(&document);
     if (status < 0) {
         hg_policy_drop(policy);
@@ -122,6 +126,20 @@ static hg_status too_large(const char *name, struct hg_error *err)
                          hgi_show_name(shown, name), HGI_TEXT_MAX);
 }
 
+/* Parses a copy of `json`. */
+static hg_status parse_copy(hg_policy **out, const char *json, size_t length, const char *name,
+                            struct hgi_examination *examination, struct hg_error *err)
+{
+    if (length > HGI_TEXT_MAX)
+        return too_large(name, err);
+    char *text = malloc(length + 1);
+    if (!text)
+        return hgi_error_set(err, HG_ERR_NO_MEMORY, "no memory for a policy");
+    memcpy(text, json, length);
+    text[length] = '\0';
+    return parse(out, text, length, name, examination, err);
+}
+
 hg_status hg_policy_parse(hg_policy **out, const char *json, size_t length, const char *name,
                           struct hg_error *err)
 {
@@ -130,16 +148,15 @@ hg_status hg_policy_parse(hg_policy **out, const char *json, size_t length, cons
     if (!out || !json)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_policy_parse: %s is NULL; give one",
                              out ? "json" : "out");
-    if (!name)
-        name = "policy";
-    if (length > HGI_TEXT_MAX)
-        return too_large(name, err);
-    char *text = malloc(length + 1);
-    if (!text)
-        return hgi_error_set(err, HG_ERR_NO_MEMORY, "no memory for a policy");
-    memcpy(text, json, length);
-    text[length] = '\0';
-    return parse(out, text, length, name, err);
+    return parse_copy(out, json, length, name ? name : "policy", NULL, err);
+}
+
+hg_status hgi_policy_examine(hg_policy **out, const char *json, size_t length, const char *name,
+                             struct hgi_examination *examination, struct hg_error *err)
+{
+    *out = NULL;
+    memset(&examination->mistake, 0, sizeof examination->mistake);
+    return parse_copy(out, json, length, name, examination, err);
 }
 
 static hg_status cannot_read(const char *path, int error, struct hg_error *err)
@@ -195,5 +212,5 @@ hg_status hg_policy_load(hg_policy **out, const char *path, struct hg_error *err
         free(text);
         return status;
     }
-    return parse(out, text, length, path, err);
+    return parse(out, text, length, path, NULL, err);
 }

@@ -49,7 +49,7 @@ static hg_status decode_password_env(struct hgi_decoder *decoder, const struct h
     (void)base;
     char name[128];
     hg_status status = hgi_decode_name(decoder, node, HGI_AT_VALUE, name, sizeof name);
-    if (status < 0)
+    if (status < 0 || decoder->without_secrets)
         return status;
     /* The host sets its environment before it loads policies. */
     const char *secret = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
@@ -64,7 +64,7 @@ static hg_status decode_password_file(struct hgi_decoder *decoder, const struct 
 {
     (void)base;
     hg_status status = hgi_decode_expect(decoder, node, HGI_JSON_STRING, "a path");
-    if (status < 0)
+    if (status < 0 || decoder->without_secrets)
         return status;
     char quoted[HGI_QUOTE_SIZE];
     char secret[1024];
@@ -191,7 +191,7 @@ hg_status hgi_decode_server(struct hgi_decoder *decoder, const struct hgi_node *
         return status;
     const struct hgi_node *url = hgi_node_member(decoder->document, node, "url");
     if (url)
-        status = hgi_decode_field(decoder, url, url_field, NULL);
+        status = hgi_decode_field(decoder, url, url_field, decoder->settings);
     if (status == HG_OK)
         status = hgi_decode_object(decoder, node, server_fields, decoder->settings);
     return status;

@@ -90,6 +90,16 @@ has_server() {
     command -v redis-server || command -v redis-check-rdb
 }
 
+has_fuzzer() {
+    local probe status=0
+    probe=$(mktemp) || return 1
+    printf 'int LLVMFuzzerTestOneInput(const char *at, unsigned long size);
+        int LLVMFuzzerTestOneInput(const char *at, unsigned long size) { return !at && size; }\n' |
+        clang -fsanitize=address,fuzzer -x c -o "$probe" - || status=1
+    rm -f -- "$probe"
+    return "$status"
+}
+
 # has NAME: is it here? The names are those of Debian's packages.
 has() {
     case $1 in
@@ -101,6 +111,7 @@ has() {
     libcjson-dev) pkg-config --exists 'libcjson >= 1.7.13' ;;
     libcriterion-dev) pkg-config --exists criterion ;;
     redis-tools) has_server ;;
+    libclang-rt-dev) has_fuzzer ;;
     python3-jsonschema) python3 -c 'from jsonschema import Draft202012Validator' ;;
     debootstrap) PATH=$PATH:/usr/sbin:/sbin command -v debootstrap ;;
     debian-archive-keyring) [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] ;;
@@ -117,6 +128,7 @@ describe() {
     libhiredis-dev) say 'hiredis 0.14 or later, with headers and its pkg-config file' ;;
     libcjson-dev) say 'cJSON 1.7.13 or later, with headers and its pkg-config file' ;;
     libcriterion-dev) say 'Criterion, with headers and its pkg-config file' ;;
+    libclang-rt-dev) say 'the sanitizers and libFuzzer of clang' ;;
     python3-jsonschema) say 'jsonschema 4.0 or later for Python 3' ;;
     redis-tools) say 'redis-server (any of Redis 6.2 or later, or Valkey)' ;;
     *) say "$1" ;;

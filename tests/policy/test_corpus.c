@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "breaker/options.h"
+#include "policy/examine.h"
 #include "policy/settings.h"
 
 enum { PATH_SIZE = 512, TEXT_SIZE = 4096, LEAST_FILES = 20 };
@@ -74,6 +75,27 @@ static void expect_place(const char *message, const char *path, const char *at, 
               path, place, message);
 }
 
+/* The parts of the message, read apart, are those that it is made of. */
+static void expect_parts(const char *path, const char *message)
+{
+    static char text[2 << 20];
+    char line[PATH_SIZE * 2];
+    hg_policy *policy;
+    struct hgi_examination examination = { .without_secrets = false };
+    const struct hgi_mistake *mistake = &examination.mistake;
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    size_t length = fread(text, 1, sizeof text, file);
+    fclose(file);
+    cr_expect_eq(hgi_policy_examine(&policy, text, length, path, &examination, NULL),
+                 HG_ERR_VALIDATION, "%s", path);
+    snprintf(line, sizeof line, "%s:%zu:%zu: %s%s%s", strrchr(path, '/'), mistake->line,
+             mistake->column, mistake->pointer, *mistake->pointer ? ": " : "", mistake->what);
+    const char *shown = strstr(message, strrchr(path, '/'));
+    cr_expect(shown && strncmp(line, shown, strlen(shown)) == 0, "%s: %s is not %s", path, line,
+              message);
+}
+
 static void is_bad(const char *path)
 {
     char beside[PATH_SIZE];
@@ -99,6 +121,7 @@ static void is_bad(const char *path)
     cr_expect_not_null(strstr(err.message, says), "%s: expected \"%s\" in: %s", path, says,
                        err.message);
     cr_expect_null(strchr(err.message, '\n'), "%s: more than one line", path);
+    expect_parts(path, err.message);
 }
 
 static void set_environment(void)
@@ -117,4 +140,26 @@ Test(policy_corpus, every_good_file_is_a_policy_that_the_breaker_accepts)
 Test(policy_corpus, every_bad_file_fails_where_and_for_the_reason_beside_it)
 {
     for_each("bad", is_bad);
+}
+
+Test(policy_corpus, what_is_read_without_secrets_needs_none)
+{
+    static const char *const texts[] = {
+        "{\"server\":{\"password_env\":\"HERDGATE_NO_SUCH_VARIABLE\"}}",
+        "{\"server\":{\"password_file\":\"/no/such/file\"}}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct hgi_examination examination = { .without_secrets = true };
+        hg_policy *policy;
+        cr_expect_eq(
+            hgi_policy_examine(&policy, texts[i], strlen(texts[i]), "x", &examination, NULL),
+            HG_OK);
+        cr_expect_eq(examination.mistake.line, 0);
+        hg_policy_drop(policy);
+        examination.without_secrets = false;
+        cr_expect_eq(
+            hgi_policy_examine(&policy, texts[i], strlen(texts[i]), "x", &examination, NULL),
+            HG_ERR_VALIDATION);
+        cr_expect_eq(examination.mistake.line, 1);
+    }
 }
