@@ -22,7 +22,7 @@
 #include "breaker/clock.h"
 #include "breaker/error.h"
 
-#define TOKEN UINT64_C(1000000)
+#define TOKEN HGI_BUDGET_TOKEN
 #define TICK_NS (50 * HGI_NS_PER_MS)
 #define TICKS_PER_SECOND 20.0
 

@@ -11,6 +11,8 @@
 
 #include "policy/settings.h"
 
+#define HGI_BUDGET_TOKEN UINT64_C(1000000)
+
 /* What it gives and holds, in units of a millionth of a token. */
 struct hgi_budget_rules {
     bool enabled;

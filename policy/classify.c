@@ -138,6 +138,11 @@ bool hgi_server_error_code(const char *text, size_t length, char code[static HGI
     return used > 0;
 }
 
+const char *hgi_server_code_name(size_t index)
+{
+    return index < COUNT_OF(codes) ? codes[index].code : NULL;
+}
+
 static const struct code_row *row_of_code(const char *code)
 {
     for (size_t i = 0; i < COUNT_OF(codes); i++)

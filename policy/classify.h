@@ -59,6 +59,9 @@ void hgi_classify_status(const struct hgi_settings *settings, hg_status status,
  * underscores, a capital first. Else make it empty and return false. */
 bool hgi_server_error_code(const char *text, size_t length, char code[static HGI_NAME_SIZE]);
 
+/* The server codes that are known, in the order of the table; NULL past the end. */
+const char *hgi_server_code_name(size_t index);
+
 /* A server error as it may be shown: its code, and the rest only if it is one of the known texts,
  * because an error can echo arguments. Writes a terminated text, cut to `size`. */
 void hgi_server_error_text(const char *text, size_t length, char *out, size_t size);

@@ -115,6 +115,31 @@ Test(options, a_mistake_is_one_line_that_names_the_option)
     }
 }
 
+Test(options, options_in_front_end_at_the_first_other_argument)
+{
+    static const struct {
+        const char *first[5];
+        int used;
+    } lines[] = {
+        { { "-q", "--seed", "7", "file", "-t" }, 3 }, { { "file", "-q", "x", "y", "z" }, 0 },
+        { { "-q", "--", "-t", "x", "y" }, 1 },        { { "-q", "-", "-t", "x", "y" }, 1 },
+        { { "-q", "-q", "-q", "-q", "-q" }, 5 },
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        char *arguments[5];
+        struct hgi_problem problem;
+        int used = -1;
+        for (int word = 0; word < 5; word++)
+            arguments[word] = (char *)lines[i].first[word];
+        cr_expect(hgi_options_parse_front(table, 5, arguments, &used, &problem));
+        cr_expect_eq(used, lines[i].used, "line %zu: %d", i, used);
+    }
+    char *bad[] = { "-q", "--nothing", "file" };
+    struct hgi_problem problem;
+    int used;
+    cr_expect_not(hgi_options_parse_front(table, 3, bad, &used, &problem));
+}
+
 Test(options, help_shows_each_option_of_the_table)
 {
     char *text = NULL;

@@ -259,12 +259,23 @@ static bool take(const struct hgi_option *option, const char *shown, const char 
 bool hgi_options_parse(const struct hgi_option *table, int count, char *const *arguments,
                        struct hgi_problem *problem)
 {
+    int used = 0;
+    if (!hgi_options_parse_front(table, count, arguments, &used, problem))
+        return false;
+    return used == count || hgi_problem_set(problem, "unexpected argument '%s'", arguments[used]);
+}
+
+bool hgi_options_parse_front(const struct hgi_option *table, int count, char *const *arguments,
+                             int *used, struct hgi_problem *problem)
+{
     struct cursor cursor = { .count = count, .arguments = arguments };
+    *used = 0;
     while (cursor.at < count) {
         char shown[48];
-        const char *text = arguments[cursor.at++];
-        if (text[0] != '-' || text[1] == '\0')
-            return hgi_problem_set(problem, "unexpected argument '%s'", text);
+        const char *text = arguments[cursor.at];
+        if (text[0] != '-' || text[1] == '\0' || strcmp(text, "--") == 0)
+            break;
+        cursor.at++;
         bool named = text[1] == '-';
         size_t length = named ? strcspn(text + 2, "=") : 1;
         const struct hgi_option *option =
@@ -283,6 +294,7 @@ bool hgi_options_parse(const struct hgi_option *table, int count, char *const *a
         if (!take(option, shown, inlined, &cursor, problem))
             return false;
     }
+    *used = cursor.at;
     return true;
 }
 

@@ -63,6 +63,11 @@ struct hgi_option {
 bool hgi_options_parse(const struct hgi_option *table, int count, char *const *arguments,
                        struct hgi_problem *problem);
 
+/* The same for options that other arguments follow: it ends at the first that is none, or at "--", and
+ * *used says how many were parsed. */
+bool hgi_options_parse_front(const struct hgi_option *table, int count, char *const *arguments,
+                             int *used, struct hgi_problem *problem);
+
 /* Write the table for --help. */
 void hgi_options_help(const struct hgi_option *table, FILE *out);
 
