@@ -261,18 +261,31 @@ static void override_one(const struct hgi_error_rule *rule, bool may_count, stru
 }
 
 /* Rules about the type first, so that those about the code have the last word. */
-static void override(const struct hgi_settings *settings, bool may_count, struct hgi_verdict *out)
+static void override(const struct hgi_error_rule *rules, size_t count, bool may_count,
+                     struct hgi_verdict *out)
 {
-    out->delay_ns = settings->retry_delay_ns;
-    for (size_t i = 0; i < settings->rule_count; i++)
-        if (settings->rules[i].type != HG_OK && settings->rules[i].type == out->type)
-            override_one(&settings->rules[i], may_count, out);
+    for (size_t i = 0; i < count; i++)
+        if (rules[i].type != HG_OK && rules[i].type == out->type)
+            override_one(&rules[i], may_count, out);
     if (out->code[0] == '\0')
         return;
-    for (size_t i = 0; i < settings->rule_count; i++)
-        if (settings->rules[i].type == HG_OK &&
-            strcmp(settings->rules[i].server_code, out->code) == 0)
-            override_one(&settings->rules[i], may_count, out);
+    for (size_t i = 0; i < count; i++)
+        if (rules[i].type == HG_OK && strcmp(rules[i].server_code, out->code) == 0)
+            override_one(&rules[i], may_count, out);
+}
+
+static void override_all(const struct hgi_settings *settings, bool may_count,
+                         struct hgi_verdict *out)
+{
+    out->delay_ns = settings->retry_delay_ns;
+    override(settings->rules, settings->rule_count, may_count, out);
+}
+
+void hgi_classify_in_class(const struct hgi_settings *settings, const struct hgi_class *op_class,
+                           struct hgi_verdict *out)
+{
+    if (op_class->rule_count > 0)
+        override(settings->class_rules + op_class->first_rule, op_class->rule_count, false, out);
 }
 
 void hgi_classify(const struct hgi_settings *settings, const struct hgi_fault *fault,
@@ -293,7 +306,7 @@ void hgi_classify(const struct hgi_settings *settings, const struct hgi_fault *f
     else
         out->outcome = outcome_of(fault, row);
     bool hurried = fault->kind == HGI_FAULT_DEADLINE && !fault->full_attempt && !in_setup;
-    override(settings, !hurried, out);
+    override_all(settings, !hurried, out);
 }
 
 void hgi_classify_status(const struct hgi_settings *settings, hg_status status,
@@ -334,5 +347,5 @@ void hgi_classify_status(const struct hgi_settings *settings, hg_status status,
         out->fate = row->fate;
     }
     if (status < 0)
-        override(settings, true, out);
+        override_all(settings, true, out);
 }

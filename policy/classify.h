@@ -50,6 +50,10 @@ struct hgi_verdict {
 void hgi_classify(const struct hgi_settings *settings, const struct hgi_fault *fault,
                   struct hgi_verdict *out);
 
+/* What the rules of the call's own class say on top of a verdict. */
+void hgi_classify_in_class(const struct hgi_settings *settings, const struct hgi_class *op_class,
+                           struct hgi_verdict *out);
+
 /* Judge a status that a function of the user's own returned: type's defaults and the overrides;
  * the outcome is the caller's to fill in. `server_code` may be empty. */
 void hgi_classify_status(const struct hgi_settings *settings, hg_status status,

@@ -99,6 +99,10 @@ hg_status hgi_decode_classes(struct hgi_decoder *decoder, const struct hgi_node 
 hg_status hgi_decode_commands(struct hgi_decoder *decoder, const struct hgi_node *node, void *base);
 hg_status hgi_decode_errors(struct hgi_decoder *decoder, const struct hgi_node *node, void *base);
 
+/* "errors" of a class, which is at `base`. */
+hg_status hgi_decode_class_errors(struct hgi_decoder *decoder, const struct hgi_node *node,
+                                  void *base);
+
 /* "retry": a preset's name, or an object on top of a preset or of what *retry is. */
 hg_status hgi_decode_retry(struct hgi_decoder *decoder, const struct hgi_node *node,
                            struct hg_retry *retry);

@@ -36,6 +36,7 @@ void hg_policy_drop(hg_policy *policy)
         return;
     free(policy->settings.commands);
     free(policy->settings.rules);
+    free(policy->settings.class_rules);
     explicit_bzero(&policy->settings.server, sizeof policy->settings.server);
     free(policy);
 }

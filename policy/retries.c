@@ -151,6 +151,7 @@ static const struct hgi_field class_fields[] = {
       .off = -1 },
     { .key = "retry_unknown", .kind = HGI_FIELD_BOOL, .offset = CLASS_AT(retry_unknown) },
     { .key = "retry_unfenced", .kind = HGI_FIELD_BOOL, .offset = CLASS_AT(retry_unfenced) },
+    { .key = "errors", .kind = HGI_FIELD_OWN, .own = hgi_decode_class_errors },
     { .key = NULL },
 };
 

@@ -122,7 +122,9 @@ static const char *const severities[] = { "low", "medium", "high", "critical", N
 
 #define RULE_AT(member) offsetof(struct hgi_error_rule, member)
 
+/* A class's rules do not have the first: the breaker is everybody's. */
 static const struct hgi_field rule_fields[] = {
+    { .key = "counts", .kind = HGI_FIELD_BOOL, .offset = RULE_AT(counts) },
     { .key = "recovery",
       .kind = HGI_FIELD_CHOICE,
       .offset = RULE_AT(recovery),
@@ -136,9 +138,10 @@ static const struct hgi_field rule_fields[] = {
       .offset = RULE_AT(delay_ns),
       .min = 0,
       .max = 3600e9 },
-    { .key = "counts", .kind = HGI_FIELD_BOOL, .offset = RULE_AT(counts) },
     { .key = NULL },
 };
+
+static const struct hgi_field *const class_rule_fields = rule_fields + 1;
 
 /* "server:OOM", or a type. */
 static hg_status rule_subject(struct hgi_decoder *decoder, const struct hgi_node *node,
@@ -169,6 +172,32 @@ static hg_status rule_subject(struct hgi_decoder *decoder, const struct hgi_node
                               "write a type such as \"timeout\", or \"server:\" and a code");
 }
 
+/* Decode all children of `node` into `rules`, which has room, and count them. */
+static hg_status decode_rules(struct hgi_decoder *decoder, const struct hgi_node *node,
+                              const struct hgi_field *fields, struct hgi_error_rule *rules,
+                              uint32_t *count)
+{
+    const struct hgi_document *document = decoder->document;
+    hg_status status = HG_OK;
+    const struct hgi_node *child = hgi_node_first(document, node);
+    for (; child && status == HG_OK; child = hgi_node_next(document, child)) {
+        if (hgi_decode_passes(child))
+            continue;
+        struct hgi_error_rule *rule = &rules[*count];
+        *rule = (struct hgi_error_rule) { .delay_ns = -1 };
+        status = rule_subject(decoder, child, rule);
+        if (status == HG_OK)
+            status = hgi_decode_object(decoder, child, fields, rule);
+        if (status == HG_OK) {
+            rule->has_recovery = hgi_node_member(document, child, "recovery") != NULL;
+            rule->has_severity = hgi_node_member(document, child, "severity") != NULL;
+            rule->has_counts = hgi_node_member(document, child, "counts") != NULL;
+            *count += 1;
+        }
+    }
+    return status;
+}
+
 hg_status hgi_decode_errors(struct hgi_decoder *decoder, const struct hgi_node *node, void *base)
 {
     (void)base;
@@ -180,21 +209,33 @@ hg_status hgi_decode_errors(struct hgi_decoder *decoder, const struct hgi_node *
     settings->rules = calloc(count, sizeof *settings->rules);
     if (!settings->rules)
         return hgi_document_no_memory(decoder->document);
-    const struct hgi_node *child = hgi_node_first(decoder->document, node);
-    for (; child && status == HG_OK; child = hgi_node_next(decoder->document, child)) {
-        if (hgi_decode_passes(child))
-            continue;
-        struct hgi_error_rule *rule = &settings->rules[settings->rule_count];
-        rule->delay_ns = -1;
-        status = rule_subject(decoder, child, rule);
-        if (status == HG_OK)
-            status = hgi_decode_object(decoder, child, rule_fields, rule);
-        if (status == HG_OK) {
-            rule->has_recovery = hgi_node_member(decoder->document, child, "recovery") != NULL;
-            rule->has_severity = hgi_node_member(decoder->document, child, "severity") != NULL;
-            rule->has_counts = hgi_node_member(decoder->document, child, "counts") != NULL;
-            settings->rule_count++;
-        }
-    }
+    uint32_t decoded = 0;
+    status = decode_rules(decoder, node, rule_fields, settings->rules, &decoded);
+    settings->rule_count = decoded;
+    return status;
+}
+
+/* The rules of the class that it extends first, then its own: the last that fits has the last word. */
+hg_status hgi_decode_class_errors(struct hgi_decoder *decoder, const struct hgi_node *node,
+                                  void *base)
+{
+    struct hgi_class *op_class = base;
+    struct hgi_settings *settings = decoder->settings;
+    hg_status status = hgi_decode_expect(decoder, node, HGI_JSON_OBJECT, "an object");
+    uint32_t count = status < 0 ? 0 : count_children(decoder->document, node);
+    if (count == 0)
+        return status;
+    uint32_t first = settings->class_rule_count;
+    size_t room = (size_t)first + op_class->rule_count + count;
+    struct hgi_error_rule *rules = realloc(settings->class_rules, room * sizeof *rules);
+    if (!rules)
+        return hgi_document_no_memory(decoder->document);
+    settings->class_rules = rules;
+    for (uint32_t i = 0; i < op_class->rule_count; i++)
+        rules[first + i] = rules[op_class->first_rule + i];
+    settings->class_rule_count += op_class->rule_count;
+    status = decode_rules(decoder, node, class_rule_fields, rules, &settings->class_rule_count);
+    op_class->first_rule = first;
+    op_class->rule_count = settings->class_rule_count - first;
     return status;
 }

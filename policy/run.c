@@ -357,6 +357,8 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
         if (attempt.number > 1)
             count(run, HGI_COUNT_RETRY);
         fn(arg, &attempt);
+        if (attempt.status < 0 && !attempt.refused)
+            hgi_classify_in_class(run->call->settings, run->call->op_class, &attempt.verdict);
         report(run, &attempt);
         run->queue_ns += attempt.queue_ns;
         run->dial_ns += attempt.dial_ns;

@@ -45,6 +45,8 @@ struct hgi_class {
     int64_t deadline_ns;        /* < 0: none */
     bool retry_unknown;         /* may be sent again when it may have run */
     bool retry_unfenced;        /* ... also where an older attempt cannot be fenced off */
+    uint32_t first_rule;        /* of hgi_settings.class_rules: what failures mean in this class */
+    uint32_t rule_count;
 };
 
 /* An override of what a type, or one server code, means. */
@@ -140,6 +142,8 @@ struct hgi_settings {
     size_t command_count;
     struct hgi_error_rule *rules;
     size_t rule_count;
+    struct hgi_error_rule *class_rules; /* of all classes, each class's together */
+    uint32_t class_rule_count;
 };
 
 struct hg_policy {

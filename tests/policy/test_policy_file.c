@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "breaker/clock.h"
+#include "policy/classify.h"
 #include "policy/settings.h"
 
 static hg_policy *parse(const char *json, struct hg_error *err)
@@ -117,6 +118,42 @@ Test(policy_file, everything_that_it_says_is_set)
     cr_assert_eq(s->rules[1].type, HG_ERR_TIMEOUT);
     cr_assert_eq(s->rules[1].recovery, HG_RECOVERY_RETRY_WITH_DELAY);
     cr_assert_eq(s->rules[1].delay_ns, 120 * HGI_NS_PER_MS);
+    hg_policy_drop(policy);
+}
+
+/* What "errors" of a class come to for a lost connection and a timeout. */
+static void expect_in_class(const struct hgi_settings *settings, const char *name,
+                            hg_recovery timeout, hg_recovery connection)
+{
+    static const hg_status types[] = { HG_ERR_TIMEOUT, HG_ERR_CONNECTION };
+    const hg_recovery expected[] = { timeout, connection };
+    for (size_t i = 0; i < 2; i++) {
+        struct hgi_verdict verdict;
+        hgi_classify_status(settings, types[i], "", &verdict);
+        hgi_classify_in_class(settings, hgi_settings_class(settings, name), &verdict);
+        cr_expect_eq(verdict.recovery, expected[i], "%s %s: %s", name, hg_status_name(types[i]),
+                     hg_recovery_name(verdict.recovery));
+    }
+}
+
+Test(policy_file, a_class_says_what_failures_mean_in_it_and_hands_that_down)
+{
+    static const char text[] =
+        "{\"errors\": {\"timeout\": {\"recovery\": \"retry_with_delay\"}},"
+        " \"classes\": {"
+        "  \"mine\": {\"extends\": \"read\", \"errors\": {\"timeout\": {\"recovery\": "
+        "\"ignore\"}}},"
+        "  \"same\": {\"extends\": \"read\"},"
+        "  \"read\": {\"errors\": {\"timeout\": {\"recovery\": \"fail\"},"
+        "                      \"connection\": {\"recovery\": \"wait_and_retry\"}}}}}";
+    struct hg_error err = HG_ERROR_INIT;
+    hg_policy *policy = parse(text, &err);
+    cr_assert_not_null(policy, "%s", err.message);
+    const struct hgi_settings *s = &policy->settings;
+    expect_in_class(s, "write", HG_RECOVERY_RETRY_WITH_DELAY, HG_RECOVERY_RETRY_WITH_BACKOFF);
+    expect_in_class(s, "read", HG_RECOVERY_FAIL, HG_RECOVERY_WAIT_AND_RETRY);
+    expect_in_class(s, "same", HG_RECOVERY_FAIL, HG_RECOVERY_WAIT_AND_RETRY);
+    expect_in_class(s, "mine", HG_RECOVERY_IGNORE, HG_RECOVERY_WAIT_AND_RETRY);
     hg_policy_drop(policy);
 }
 

@@ -135,6 +135,8 @@ int main(void)
     fail_each_in_turn(parse, "good/every-key.json", HG_OK);
     fail_each_in_turn(load, "good/every-key.json", HG_OK);
     fail_each_in_turn(parse, "good/own-classes.json", HG_OK);
+    fail_each_in_turn(parse, "good/class-errors.json", HG_OK);
+    fail_each_in_turn(parse, "bad/class-error-recovery-unknown.json", HG_ERR_VALIDATION);
     fail_each_in_turn(load, "bad/error-misspelt.json", HG_ERR_VALIDATION);
     fail_each_in_turn(parse, "bad/command-twice.json", HG_ERR_VALIDATION);
     fail_each_in_turn(load, "bad/password-file-missing.json", HG_ERR_VALIDATION);

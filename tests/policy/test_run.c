@@ -267,6 +267,24 @@ Test(run, ignore_gives_ignored_and_the_error)
     cr_assert_str_eq(s.err.message, "here:1: it did not work");
 }
 
+Test(run, a_classes_own_word_on_a_failure_holds_in_it_alone)
+{
+    struct hgi_error_rule rules[] = { { .type = HG_ERR_CONNECTION,
+                                        .has_recovery = true,
+                                        .recovery = HG_RECOVERY_FAIL,
+                                        .delay_ns = -1 } };
+    static const char *const names[] = { "read", "write_once" };
+    for (size_t i = 0; i < 2; i++) {
+        struct setting s;
+        set_up(&s, names[i], 99);
+        s.settings.class_rules = rules;
+        s.settings.class_rule_count = 1;
+        s.settings.classes[HGI_CLASS_WRITE_ONCE].rule_count = 1;
+        cr_assert_eq(run(&s), i == 1 ? HG_ERR_CONNECTION : HG_ERR_RETRY_EXHAUSTED);
+        cr_assert_eq(s.script.calls, i == 1 ? 1 : 5);
+    }
+}
+
 Test(run, fixed_delay_waits_the_same_each_time)
 {
     struct setting s;

@@ -37,6 +37,7 @@ static void add(struct hgi_explanation *e, const struct hgi_fault *fault, const 
     struct hgi_verdict verdict;
     struct hgi_failure *last = e->failures ? &e->failure[e->failures - 1] : NULL;
     hgi_classify(e->settings, fault, &verdict);
+    hgi_classify_in_class(e->settings, e->op_class, &verdict);
     if (is_code && last && last->verdict.code[0] && is_same(last, &verdict) &&
         strlen(last->when) + strlen(when) + 3 < sizeof last->when) {
         strcat(last->when, ", "); /* NOLINT(clang-analyzer-security.insecureAPI.strcpy) */
@@ -70,6 +71,15 @@ static bool is_known(const char *code)
     return false;
 }
 
+/* Codes that only the file knows. */
+static void add_new_codes(struct hgi_explanation *e, const struct hgi_error_rule *rules,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rules[i].type == HG_OK && !is_known(rules[i].server_code))
+            add_code(e, rules[i].server_code);
+}
+
 void hgi_explain_failures(struct hgi_explanation *e)
 {
     static const struct {
@@ -99,7 +109,8 @@ void hgi_explain_failures(struct hgi_explanation *e)
     add(e, &refusal, "the server has max clients", false);
     for (size_t i = 0; hgi_server_code_name(i); i++)
         add_code(e, hgi_server_code_name(i));
-    for (size_t i = 0; i < e->settings->rule_count; i++)
-        if (e->settings->rules[i].type == HG_OK && !is_known(e->settings->rules[i].server_code))
-            add_code(e, e->settings->rules[i].server_code);
+    add_new_codes(e, e->settings->rules, e->settings->rule_count);
+    if (e->op_class->rule_count > 0)
+        add_new_codes(e, e->settings->class_rules + e->op_class->first_rule,
+                      e->op_class->rule_count);
 }

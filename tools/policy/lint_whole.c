@@ -50,10 +50,32 @@ static bool is_retry(hg_recovery recovery)
            recovery == HG_RECOVERY_WAIT_AND_RETRY;
 }
 
-static void check_recovery(struct hgi_lint *lint, const struct hgi_error_rule *rule,
-                           const struct hgi_verdict *by_default, const char *key)
+/* Where a rule's field is: of all classes, or of one. */
+struct place {
+    const char *class_name; /* or NULL */
+    const char *key;
+    const char *steps[HGI_STEPS_MAX];
+};
+
+static const char *const *steps_to(struct place *place, const char *field)
 {
-    const char *steps[HGI_STEPS_MAX] = { "errors", key, "recovery" };
+    size_t used = 0;
+    memset(place->steps, 0, sizeof place->steps);
+    if (place->class_name) {
+        place->steps[used++] = "classes";
+        place->steps[used++] = place->class_name;
+    }
+    place->steps[used++] = "errors";
+    place->steps[used++] = place->key;
+    place->steps[used] = field;
+    return place->steps;
+}
+
+static void check_recovery(struct hgi_lint *lint, const struct hgi_error_rule *rule,
+                           const struct hgi_verdict *by_default, struct place *place)
+{
+    const char *key = place->key;
+    const char *const *steps = steps_to(place, "recovery");
     char what[400];
     /* Of a code that is a module's own, the file's writer knows more. */
     bool known = rule->type != HG_OK || is_known(rule->server_code);
@@ -75,17 +97,17 @@ static void check_recovery(struct hgi_lint *lint, const struct hgi_error_rule *r
     }
 }
 
-static void check_rule(struct hgi_lint *lint, const struct hgi_error_rule *rule)
+static void check_rule(struct hgi_lint *lint, const struct hgi_error_rule *rule,
+                       const char *class_name)
 {
     char key[64];
     char what[400];
     struct hgi_verdict by_default;
     judge_by_default(rule, &by_default);
     subject(rule, key);
-    const char *counts[HGI_STEPS_MAX] = { "errors", key, "counts" };
-    const char *delay[HGI_STEPS_MAX] = { "errors", key, "delay" };
+    struct place place = { .class_name = class_name, .key = key };
     if (rule->has_recovery)
-        check_recovery(lint, rule, &by_default, key);
+        check_recovery(lint, rule, &by_default, &place);
     bool callers = by_default.view == HGI_VIEW_SUCCESS || rule->type == HG_ERR_VALIDATION ||
                    rule->type == HG_ERR_SERIALIZATION;
     if (rule->has_counts && rule->counts && callers && lint->settings->breaker_enabled) {
@@ -93,14 +115,15 @@ static void check_rule(struct hgi_lint *lint, const struct hgi_error_rule *rule)
                  "%s counts for the breaker, but it is an answer of a healthy server to a wrong "
                  "question: one caller's mistake refuses all others.",
                  key);
-        hgi_lint_warn(lint, HGI_LINT_CALLER_TRIPS_BREAKER, counts, what, "Remove \"counts\".");
+        hgi_lint_warn(lint, HGI_LINT_CALLER_TRIPS_BREAKER, steps_to(&place, "counts"), what,
+                      "Remove \"counts\".");
     }
     hg_recovery recovery = rule->has_recovery ? rule->recovery : by_default.recovery;
     if (rule->delay_ns >= 0 && recovery != HG_RECOVERY_RETRY_WITH_DELAY) {
         snprintf(what, sizeof what,
                  "The \"delay\" of %s belongs to retry_with_delay, and its recovery is %s.", key,
                  hg_recovery_name(recovery));
-        hgi_lint_warn(lint, HGI_LINT_NO_EFFECT, delay, what,
+        hgi_lint_warn(lint, HGI_LINT_NO_EFFECT, steps_to(&place, "delay"), what,
                       "Write \"recovery\": \"retry_with_delay\", or remove it.");
     }
 }
@@ -152,8 +175,13 @@ static void check_password(struct hgi_lint *lint)
 
 void hgi_lint_whole(struct hgi_lint *lint)
 {
-    for (size_t i = 0; i < lint->settings->rule_count; i++)
-        check_rule(lint, &lint->settings->rules[i]);
+    const struct hgi_settings *settings = lint->settings;
+    for (size_t i = 0; i < settings->rule_count; i++)
+        check_rule(lint, &settings->rules[i], NULL);
+    for (uint32_t c = 0; c < settings->class_count; c++)
+        for (uint32_t i = 0; i < settings->classes[c].rule_count; i++)
+            check_rule(lint, &settings->class_rules[settings->classes[c].first_rule + i],
+                       settings->classes[c].name);
     check_poll(lint);
     check_password(lint);
 }
