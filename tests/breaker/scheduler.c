@@ -51,12 +51,11 @@ static void give_way(void)
 /* The other way. */
 static void go_on(void)
 {
-    bool entered = running->entered;
-    running->entered = true;
     if (_setjmp(scheduler_jump) != 0)
         return;
-    if (entered)
+    if (running->entered)
         _longjmp(running->jump, 1);
+    running->entered = true;
     setcontext(&running->context);
 }
 
