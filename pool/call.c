@@ -267,7 +267,7 @@ static hg_status run_formatted(hg_pool *pool, struct hgi_snapshot *snapshot,
         call.key = given.key ? given.key : command.key;
         call.key_length = given.key ? strlen(given.key) : command.key_length;
         call.admit_flags = command.facts.block_ns != 0 ? HGI_ADMIT_NO_PROBE : 0;
-        status = hgi_run_loop(&call, command_attempt, &arg, err);
+        status = hgi_run_counted(pool, &call, command_attempt, &arg, err);
     } else if (err) {
         hgi_copy_text(err->operation, sizeof err->operation, command.name);
         hgi_copy_text(err->endpoint, sizeof err->endpoint, snapshot->endpoint->text);

@@ -31,6 +31,7 @@
 #include "pool/cancel.h"
 #include "pool/conn.h"
 #include "pool/fork.h"
+#include "pool/tally.h"
 #include "pool/usage.h"
 
 enum { HGI_CACHE_LINE = 64, HGI_CALL_STRIPES = 16, HGI_CONNECTING_MAX = 64 };
@@ -131,11 +132,16 @@ enum hgi_openness {
     HGI_FORKED /* a child's copy that nobody has used yet: the first call revives it */
 };
 
+enum { HGI_BREAKER_STATES = HG_BREAKER_DISABLED + 1 };
+
 /* What happens rarely enough for a shared line. */
 struct hgi_pool_counters {
     _Atomic uint64_t queued, handed, pool_timeouts, retries, ignored, budget_refused,
         breaker_refused;
     _Atomic uint64_t dials, dial_failures, closed_by_server, closed_unclean, mended;
+    _Atomic uint64_t transitions[HGI_BREAKER_STATES]; /* of the breaker, by the new state */
+    _Atomic uint64_t retired[HGI_RETIRED_REASONS];
+    struct hgi_histogram dial_time;
 };
 
 struct hg_pool {
@@ -203,6 +209,7 @@ struct hg_pool {
     int wake_fd; /* eventfd: wakes the keeper */
 
     struct hgi_pool_counters counters;
+    struct hgi_tally *tallies; /* HGI_CALL_STRIPES of them */
 };
 
 /* --- reload.c: the policy of today, and calls under it --- */

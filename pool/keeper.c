@@ -101,23 +101,29 @@ static void inspect_idle(hg_pool *pool, const struct hgi_pool_settings *settings
     int64_t used_ns = conn->used_ns ? conn->used_ns : conn->made_ns;
     const char *why = NULL;
     if (now_ns >= conn->expires_ns || !hgi_slot_is_fit(pool, slot)) {
+        if (hgi_slot_is_fit(pool, slot))
+            conn->retired_as = HGI_RETIRED_LIFETIME;
         hgi_discard(pool, slot);
         return;
     }
     if (*spare > 0 && (*unused > 0 || passed(now_ns, used_ns, settings->idle_timeout_ns))) {
         (*spare)--;
         *unused -= *unused > 0;
+        conn->retired_as = HGI_RETIRED_IDLE;
         hgi_discard(pool, slot);
         return;
     }
     if (passed(now_ns, used_ns, HGI_NS_PER_S) && hgi_conn_has_stray_bytes(conn)) {
         why = "an idle connection had ended or held bytes nobody asked for; it was closed";
+        conn->retired_as = HGI_RETIRED_UNCLEAN;
         hgi_count(&pool->counters.closed_unclean);
     } else if (passed(now_ns, used_ns, settings->keepalive_ns)) {
-        if (answers_ping(settings, conn))
+        if (answers_ping(settings, conn)) {
             conn->used_ns = hgi_now_ns();
-        else
+        } else {
             why = "an idle connection did not answer PING; it was closed";
+            conn->retired_as = HGI_RETIRED_SILENT;
+        }
     }
     if (why) {
         hgi_discard(pool, slot);

@@ -340,7 +340,7 @@ hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_
         call.operation = "call";
         call.key = given.key;
         call.key_length = given.key ? strlen(given.key) : 0;
-        status = hgi_run_loop(&call, function_attempt, &function, err);
+        status = hgi_run_counted(pool, &call, function_attempt, &function, err);
     }
     hgi_call_leave(snapshot);
     hgi_cancel_restore(cancel);
@@ -404,7 +404,7 @@ hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_options
         call.key = given.key;
         call.key_length = given.key ? strlen(given.key) : 0;
         int cancel = pool->log ? hgi_cancel_off() : -1; /* only a user's hook could be cancelled */
-        status = hgi_run_loop(&call, acquire_attempt, &acquire, err);
+        status = hgi_run_counted(pool, &call, acquire_attempt, &acquire, err);
         if (pool->log)
             hgi_cancel_restore(cancel);
         *out = acquire.lease ? hgi_lease_handle(acquire.lease) : NULL;
@@ -456,9 +456,11 @@ void hg_release(hg_lease *handle, hg_status how_it_went)
         released_wrongly(handle);
         return;
     }
+    hg_pool *pool = lease->pool;
     struct hgi_snapshot *snapshot = lease->snapshot;
     const int64_t now_ns = hgi_now_ns();
     report(lease, how_it_went, now_ns - lease->began_ns);
+    hgi_tally_lease(pool, now_ns - lease->began_ns);
     hgi_lease_end(lease, now_ns);
     hgi_call_leave(snapshot);
 }

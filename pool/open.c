@@ -39,6 +39,8 @@ static void on_breaker_event(void *arg, const struct hg_breaker_event *event)
     hg_pool *pool = arg;
     if (event->to == HG_BREAKER_OPEN || event->to == HG_BREAKER_FORCED_OPEN)
         hgi_wake_all(pool, HGI_WAKE_BREAKER);
+    if ((uint32_t)event->to < HGI_BREAKER_STATES)
+        hgi_count(&pool->counters.transitions[event->to]);
     char text[96];
     snprintf(text, sizeof text, "the circuit breaker went from %s to %s%s",
              hg_breaker_state_name(event->from), hg_breaker_state_name(event->to),
@@ -75,6 +77,7 @@ void hgi_pool_free(hg_pool *pool)
         explicit_bzero(pool->last_credentials, sizeof *pool->last_credentials);
     free(pool->last_credentials);
     free(pool->slots_memory);
+    free(pool->tallies);
     free(pool);
 }
 
@@ -145,11 +148,14 @@ static hg_pool *allocate(uint32_t size)
         free(pool);
         return NULL;
     }
+    size_t tallies_size = HGI_CALL_STRIPES * sizeof *pool->tallies;
+    pool->tallies = aligned_alloc(HGI_CACHE_LINE, tallies_size);
     pool->slots = hgi_slots_allocate(&pool->slots_memory);
-    if (!pool->slots) {
+    if (!pool->slots || !pool->tallies) {
         hgi_pool_free(pool);
         return NULL;
     }
+    memset(pool->tallies, 0, tallies_size);
     pool->wanted_size = size;
     atomic_init(&pool->size, size);
     atomic_init(&pool->reached, size);

@@ -59,8 +59,26 @@ bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot)
     return hgi_conn_is_clean(slot->conn) && hgi_slot_is_current(pool, slot);
 }
 
+static enum hgi_retirement reason_of(const hg_pool *pool, const struct hgi_slot *slot)
+{
+    const struct hgi_conn *conn = slot->conn;
+    if (conn->retired_as != HGI_RETIRED_BY_STATE)
+        return conn->retired_as;
+    if (conn->broken)
+        return HGI_RETIRED_FAILED;
+    /* relaxed, both: for statistics. */
+    if (atomic_load_explicit(&slot->hung_up, memory_order_relaxed) == conn->id)
+        return HGI_RETIRED_BY_SERVER;
+    if (!hgi_conn_is_clean(conn))
+        return HGI_RETIRED_UNCLEAN;
+    if (atomic_load_explicit(&pool->epoch, memory_order_relaxed) != conn->epoch)
+        return HGI_RETIRED_OUTDATED;
+    return HGI_RETIRED_SURPLUS;
+}
+
 void hgi_discard(hg_pool *pool, struct hgi_slot *slot)
 {
+    hgi_count(&pool->counters.retired[reason_of(pool, slot)]);
     hgi_conn_close(slot->conn);
     slot->conn = NULL;
     pthread_mutex_lock(&pool->mutex);

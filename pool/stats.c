@@ -32,6 +32,15 @@ static void add_slot(struct hg_pool_stats *stats, const struct hgi_slot *slot)
     stats->failures += read_counter(&slot->counters.failures);
 }
 
+static void add_calls(struct hg_pool_stats *stats, const struct hgi_tally *tally)
+{
+    for (uint32_t kind = 0; kind < HGI_CLASS_KINDS; kind++) {
+        stats->calls += read_counter(&tally->calls[kind][0]) +
+                        read_counter(&tally->calls[kind][1]) + read_counter(&tally->calls[kind][2]);
+        stats->calls_failed += read_counter(&tally->calls[kind][2]);
+    }
+}
+
 void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
 {
     if (!pool || !stats || stats->size < sizeof stats->size)
@@ -56,6 +65,10 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
         .mended = read_counter(&counters->mended),
         .handed = read_counter(&counters->handed),
     };
+    for (uint32_t i = 0; i < HGI_RETIRED_REASONS; i++)
+        full.retired += read_counter(&counters->retired[i]);
+    for (uint32_t i = 0; i < HGI_CALL_STRIPES; i++)
+        add_calls(&full, &pool->tallies[i]);
     for (uint32_t i = 0; i < hgi_size_reached(pool); i++)
         add_slot(&full, &pool->slots[i]);
     memcpy(stats, &full, stats->size < sizeof full ? stats->size : sizeof full);

@@ -43,12 +43,31 @@ struct hg_pool_stats {
     uint64_t closed_unclean;   /* given back in a state that nobody else may meet */
     uint64_t handed;           /* connections handed to a waiter without being free in between */
     uint64_t mended;           /* given back with something on them, and clean again */
+    uint64_t calls;            /* calls and acquisitions that ended */
+    uint64_t calls_failed;     /* of these: failed */
+    uint64_t retired;          /* connections closed, for whatever reason */
 };
 
 #define HG_POOL_STATS_INIT HG_INIT_STRUCT(hg_pool_stats)
 
 /* Fill *stats, as much of it as stats->size says. Any thread. Does not block. Since 0.1 */
 HG_API void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats);
+
+/* Write all that is counted as OpenMetrics text 1.0 (application/openmetrics-text), for Prometheus and
+ * its like: connections by state, callers that wait; calls, attempts and retries by class and outcome;
+ * failures by type and severity; what the breaker and the budget refused; connections made and
+ * retired, by reason; times of waiting, of making and of using a connection, in seconds. Names begin
+ * with herdgate_, and the text ends with "# EOF".
+ *
+ * As with snprintf(), at most `size` bytes are written, the terminator included, and the length of the
+ * whole text is returned: larger or equal, and it was cut. Counters grow between two calls, so give it
+ * some room.
+ *
+ * Ownership  all borrowed for the call. name: the value of a label `pool` on every sample; NULL: none.
+ *            buffer NULL: only the length. pool NULL: 0.
+ * Threads    any. Does not block.
+ * Since      0.1 */
+HG_API size_t hg_pool_write_metrics(hg_pool *pool, const char *name, char *buffer, size_t size);
 
 HG_END_DECLS
 #endif
