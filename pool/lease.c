@@ -14,6 +14,7 @@
 #include "breaker/clock.h"
 #include "breaker/error.h"
 #include "pool/call.h"
+#include "pool/deadlock.h"
 #include "pool/exchange.h"
 #include "pool/lease.h"
 
@@ -273,7 +274,9 @@ static void run_function(const struct function_call *call, struct hg_lease *leas
                                .max_attempts = attempt->max_attempts,
                                .deadline_ns = lease->deadline_ns,
                                .error = attempt->error };
+    hgi_deadlock_holds_more();
     hg_status status = call->fn(hgi_lease_handle(lease), call->arg, &view);
+    hgi_deadlock_holds_fewer();
     if (status < 0) {
         attempt->status = status;
         attempt->retry_after_ns = view.retry_after_ns;
@@ -376,6 +379,7 @@ static void acquire_attempt(void *arg, struct hgi_attempt *attempt)
     call->lease->call_deadline_ns = HGI_NEVER;
     call->lease->permit = attempt->permit;
     call->lease->by_hand = true;
+    hgi_deadlock_holds_more();
     attempt->keeps_permit = true;
 }
 
@@ -462,5 +466,6 @@ void hg_release(hg_lease *handle, hg_status how_it_went)
     report(lease, how_it_went, now_ns - lease->began_ns);
     hgi_tally_lease(pool, now_ns - lease->began_ns);
     hgi_lease_end(lease, now_ns);
+    hgi_deadlock_holds_fewer();
     hgi_call_leave(snapshot);
 }

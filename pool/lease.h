@@ -38,7 +38,11 @@ static inline struct hg_lease *hgi_lease_of(const hg_lease *handle)
     hgi_fork_check();
     if (!handle || hgi_handle_is_stale(handle) || hgi_slot_of_handle(handle)->inherited)
         return NULL;
-    return &hgi_slot_of_handle(handle)->lease;
+    struct hgi_slot *slot = hgi_slot_of_handle(handle);
+    /* relaxed: for messages and deadlock.c. Who uses a lease holds it, whoever took it. */
+    if (atomic_load_explicit(&slot->holder, memory_order_relaxed) != hgi_thread_id())
+        atomic_store_explicit(&slot->holder, hgi_thread_id(), memory_order_relaxed);
+    return &slot->lease;
 }
 
 #endif

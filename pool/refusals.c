@@ -125,6 +125,19 @@ hg_status hgi_waited_in_vain(hg_pool *pool, int64_t began_ns, struct hg_error *e
     return not_sent(err, HG_ERR_POOL_TIMEOUT);
 }
 
+hg_status hgi_refused_by_deadlock(hg_pool *pool, struct hg_error *err)
+{
+    char holders[96];
+    describe_holders(pool, hgi_now_ns(), holders, sizeof holders);
+    hgi_count(&pool->counters.pool_timeouts);
+    hgi_error_set(err, HG_ERR_POOL_TIMEOUT,
+                  "no connection could come free (%s): all who hold one wait for another, this "
+                  "thread too; refused at once, so that the others go on: release a lease before "
+                  "you ask for the next",
+                  holders);
+    return not_sent(err, HG_ERR_POOL_TIMEOUT);
+}
+
 hg_status hgi_refused_by_dial(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
 {
     pthread_mutex_lock(&pool->mutex);

@@ -14,5 +14,6 @@ hg_status hgi_waited_in_vain(hg_pool *pool, int64_t began_ns, struct hg_error *e
 hg_status hgi_refused_by_dial(hg_pool *pool, struct hgi_take *take, struct hg_error *err);
 hg_status hgi_refused_by_breaker(const hg_pool *pool, struct hg_error *err);
 hg_status hgi_refused_by_closing(struct hg_error *err);
+hg_status hgi_refused_by_deadlock(hg_pool *pool, struct hg_error *err);
 
 #endif

@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <herdgate/version.h>
@@ -271,7 +272,9 @@ static bool run(struct pipeline *pipeline, int64_t deadline_ns, struct hgi_dial_
         io = hgi_conn_send(conn, conn->out, conn->out_length, deadline_ns);
     if (conn->out)
         explicit_bzero(conn->out, conn->out_length); /* passwords */
-    conn->out_length = 0;
+    free(conn->out); /* most connections never have a pipeline again */
+    conn->out = NULL;
+    conn->out_length = conn->out_size = 0;
     if (io.kind != HGI_IO_OK)
         return exchange_failed(failure, conn, &io);
     for (uint32_t i = 0; i < pipeline->count; i++) {

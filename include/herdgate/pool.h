@@ -179,6 +179,10 @@ HG_API hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, h
  * One attempt, no retry. The breaker is asked here and told in hg_release().
  *
  * Ownership  *out is leased to the calling thread.
+ * A thread that holds a lease and asks for another may wait for itself: when all connections are held
+ * by threads that wait, the last of them is refused at once. A lease that was handed to another thread
+ * is that thread's from its first use there.
+ *
  * Errors     HG_ERR_POOL_TIMEOUT (the message says who holds the connections), HG_ERR_CIRCUIT_OPEN,
  *            HG_ERR_CONNECTION, HG_ERR_CLOSED, HG_ERR_VALIDATION; *out is NULL.
  * Since      0.1 */

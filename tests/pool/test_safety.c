@@ -60,6 +60,13 @@ static hg_lease *acquire(void)
     return lease;
 }
 
+static struct hg_pool_stats stats_now(void)
+{
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(pool, &stats);
+    return stats;
+}
+
 /* --- leases end once --- */
 
 Test(safety, a_lease_that_has_ended_is_refused_whoever_has_its_connection_now)
@@ -237,13 +244,6 @@ static void *call_main(void *arg)
     struct hg_error err = HG_ERROR_INIT;
     *(hg_status *)arg = hg_command(pool, NULL, &err, "SET suspended no");
     return NULL;
-}
-
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
 }
 
 static bool two_wait(void *arg)

@@ -1,0 +1,229 @@
+/* The life of connections on a real server: how many stand, when they go and why, what the server's end
+ * of them does to calls, and what they cost. */
+#include <criterion/criterion.h>
+
+#include <dirent.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "breaker/clock.h"
+#include "pool/internal.h"
+#include "tests/pool/support.h"
+
+#define PATIENT_CLASS "{\"deadline\": \"100s\", \"attempt_timeout\": \"60s\"}"
+#define PATIENT                                                            \
+    "\"classes\": {\"read\": " PATIENT_CLASS ", \"write\": " PATIENT_CLASS \
+    ", \"write_once\": " PATIENT_CLASS ", \"connection\": " PATIENT_CLASS "}"
+
+static struct hgi_private_server *server;
+static hg_pool *pool;
+
+static void set_up(void)
+{
+    server = start_server();
+}
+
+static void tear_down(void)
+{
+    close_pool(pool);
+    hgi_private_server_free(server);
+}
+
+TestSuite(life, .init = set_up, .fini = tear_down, .timeout = 250);
+
+static struct hg_pool_stats stats_now(void)
+{
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(pool, &stats);
+    return stats;
+}
+
+static hg_lease *acquire(void)
+{
+    hg_lease *lease;
+    struct hg_error err = HG_ERROR_INIT;
+    cr_assert_eq(hg_acquire(pool, &lease, NULL, &err), HG_OK, "%s", err.message);
+    return lease;
+}
+
+static void use(void)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    cr_assert_eq(hg_command(pool, NULL, &err, "GET k"), HG_OK, "%s", err.message);
+}
+
+static bool so_many_idle(void *arg)
+{
+    return stats_now().idle == *(uint32_t *)arg;
+}
+
+static uint64_t retired(enum hgi_retirement why)
+{
+    return atomic_load(&pool->counters.retired[why]);
+}
+
+static bool three_were_closed_by_the_server(void *arg)
+{
+    (void)arg;
+    return retired(HGI_RETIRED_BY_SERVER) >= 3;
+}
+
+static bool one_retired(void *arg)
+{
+    return retired(*(enum hgi_retirement *)arg) >= 1;
+}
+
+/* Have `count` connections, all idle. */
+static void warm_up(uint32_t count)
+{
+    hg_lease *leases[260];
+    cr_assert_leq(count, 260);
+    for (uint32_t i = 0; i < count; i++)
+        leases[i] = acquire();
+    for (uint32_t i = 0; i < count; i++)
+        hg_release(leases[i], HG_OK);
+}
+
+Test(life, min_idle_connections_stand_unasked_and_are_replaced)
+{
+    uint32_t three = 3;
+    struct hgi_problem problem;
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 5, \"min_idle\": 3}, " PATIENT "}");
+    wait_for(so_many_idle, &three, "three connections stand");
+    freeReplyObject(hgi_private_server_command(server, &problem, "CLIENT KILL TYPE %s", "normal"));
+    wait_for(three_were_closed_by_the_server, NULL, "the closed ones are gone");
+    wait_for(so_many_idle, &three, "three connections stand again");
+    use();
+    cr_assert_eq(stats_now().failures, 0); /* nobody borrowed a dead one */
+    cr_assert_geq(stats_now().closed_by_server, 3);
+}
+
+Test(life, idle_connections_above_min_idle_go_after_their_time)
+{
+    uint32_t one = 1;
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 4, \"min_idle\": 1, \"idle_timeout\": "
+                     "\"150ms\"}, " PATIENT "}");
+    warm_up(4);
+    wait_for(so_many_idle, &one, "the others are gone");
+    cr_assert_geq(retired(HGI_RETIRED_IDLE), 3);
+    sleep_ms(400);
+    cr_assert(so_many_idle(&one));
+    use();
+}
+
+Test(life, no_connection_outlives_its_lifetime)
+{
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1, \"max_lifetime\": \"100ms\"}, " PATIENT "}");
+    use();
+    enum hgi_retirement why = HGI_RETIRED_LIFETIME;
+    wait_for(one_retired, &why, "the old one is gone");
+    use();
+    cr_assert_geq(stats_now().dials, 2);
+    cr_assert_eq(stats_now().failures, 0);
+}
+
+Test(life, a_silent_server_is_found_by_keepalive_and_a_well_one_keeps_its_connections)
+{
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1, \"keepalive\": \"80ms\", \"connect_timeout\": "
+                     "\"6s\"}, " PATIENT "}");
+    use();
+    sleep_ms(600); /* several PINGs */
+    cr_assert_eq(stats_now().retired, 0);
+    hgi_private_server_pause(server);
+    enum hgi_retirement why = HGI_RETIRED_SILENT;
+    wait_for(one_retired, &why, "the silent one is gone");
+    hgi_private_server_resume(server);
+    use();
+}
+
+Test(life, a_read_only_server_ends_the_epoch_of_all_connections)
+{
+    struct hgi_problem problem;
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 3}, \"classes\": {\"write\": {\"retry\": \"none\", "
+                     "\"deadline\": \"100s\", \"attempt_timeout\": \"60s\"}}}");
+    warm_up(3);
+    freeReplyObject(hgi_private_server_command(server, &problem, "REPLICAOF 127.0.0.1 %s", "1"));
+    struct hg_error err = HG_ERROR_INIT;
+    cr_assert_eq(hg_command(pool, NULL, &err, "SET k v"), HG_ERR_UNAVAILABLE, "%s", err.message);
+    cr_assert_str_eq(err.server_code, "READONLY");
+    freeReplyObject(hgi_private_server_command(server, &problem, "REPLICAOF %s ONE", "NO"));
+    warm_up(3);
+    cr_assert_geq(retired(HGI_RETIRED_OUTDATED) + retired(HGI_RETIRED_FAILED), 3);
+    cr_assert_eq(hg_command(pool, NULL, &err, "SET k v"), HG_OK, "%s", err.message);
+}
+
+/* --- cost --- */
+
+static unsigned descriptors(void)
+{
+    unsigned count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    cr_assert_not_null(folder);
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+/* Bytes in use. A sanitizer has an allocator of its own, and this stays 0. */
+static size_t heap(void)
+{
+    return mallinfo2().uordblks;
+}
+
+static void connect_and_close(unsigned cycles)
+{
+    for (unsigned i = 0; i < cycles; i++) {
+        hg_lease *lease = acquire();
+        cr_assert_not_null(hg_lease_context(lease)); /* so it is closed when it comes back */
+        hg_release(lease, HG_OK);
+    }
+}
+
+/* HERDGATE_CYCLES=100000 for the whole length. */
+Test(life, descriptors_and_memory_are_flat_over_connect_and_close)
+{
+    const char *given = getenv("HERDGATE_CYCLES");
+    unsigned cycles = given ? (unsigned)atoi(given) : 1500;
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1, \"min_idle\": 0}, " PATIENT "}");
+    connect_and_close(200);
+    unsigned descriptors_before = descriptors();
+    size_t heap_before = heap();
+    connect_and_close(cycles);
+    cr_assert_leq(descriptors(), descriptors_before + 1); /* one may be being closed */
+    cr_assert_leq(heap(), heap_before + 32 * 1024, "%zu bytes grew to %zu", heap_before, heap());
+}
+
+Test(life, an_idle_connection_costs_what_hiredis_costs_and_512_bytes)
+{
+    enum { COUNT = 256 };
+    redisContext *contexts[COUNT];
+    size_t before = heap();
+    for (int i = 0; i < COUNT; i++) {
+        contexts[i] = redisConnectUnix(hgi_private_server_socket(server));
+        freeReplyObject(redisCommand(contexts[i], "PING"));
+    }
+    size_t hiredis = (heap() - before) / COUNT;
+    for (int i = 0; i < COUNT; i++)
+        redisFree(contexts[i]);
+
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 260, \"min_idle\": 0}, " PATIENT "}");
+    warm_up(4);
+    before = heap();
+    warm_up(4 + COUNT);
+    cr_assert_eq(stats_now().idle, 4 + COUNT);
+    size_t ours = (heap() - before) / COUNT + sizeof(struct hgi_slot);
+    printf("a connection: hiredis %zu bytes, ours %zu with %zu of slot\n", hiredis, ours,
+           sizeof(struct hgi_slot));
+    if (hiredis > 0)
+        cr_assert_leq(ours, hiredis + 512, "hiredis %zu, ours %zu", hiredis, ours);
+}
