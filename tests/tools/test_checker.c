@@ -171,3 +171,16 @@ Test(owners, a_connection_held_twice_is_found)
     cr_assert(hgi_owners_take(owners, 7, 5, &a));
     free(owners);
 }
+
+Test(counter, what_the_server_has_at_the_end_is_within_what_may_have_run)
+{
+    struct hgi_counter counter = { .seen = 10 };
+    hgi_counter_unknown(&counter);
+    cr_assert_not(hgi_counter_holds(&counter, 9)); /* an acknowledged one is missing */
+    cr_assert(hgi_counter_holds(&counter, 10));
+    cr_assert(hgi_counter_holds(&counter, 11));
+    cr_assert_not(hgi_counter_holds(&counter, 12)); /* one ran twice */
+    hgi_counter_lost(&counter);
+    cr_assert(hgi_counter_holds(&counter, 0));
+    cr_assert_not(hgi_counter_holds(&counter, 12));
+}

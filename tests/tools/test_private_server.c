@@ -50,6 +50,28 @@ static bool dies(pid_t pid)
     return false;
 }
 
+static long long keys(struct hgi_private_server *server)
+{
+    redisReply *reply = hgi_private_server_command(server, NULL, "DBSIZE");
+    CHECK(reply && reply->type == REDIS_REPLY_INTEGER);
+    long long count = reply->integer;
+    freeReplyObject(reply);
+    return count;
+}
+
+static void a_restarted_one_is_empty_also_if_it_had_saved(void)
+{
+    struct hgi_problem problem;
+    struct hgi_private_server *server = started(NULL);
+    freeReplyObject(hgi_private_server_command(server, NULL, "SET a b"));
+    freeReplyObject(hgi_private_server_command(server, NULL, "SAVE"));
+    CHECK(keys(server) == 1);
+    hgi_private_server_kill(server);
+    CHECK(hgi_private_server_restart(server, &problem));
+    CHECK(keys(server) == 0);
+    hgi_private_server_free(server);
+}
+
 static void it_answers_and_leaves_nothing_behind(void)
 {
     char socket[128];
@@ -220,6 +242,7 @@ static void it_dies_with_its_process(void)
 int main(void)
 {
     RUN(it_dies_with_its_process); /* first: it forks, before any thread was started */
+    RUN(a_restarted_one_is_empty_also_if_it_had_saved);
     RUN(it_answers_and_leaves_nothing_behind);
     RUN(killed_it_is_gone_and_restarted_it_is_back_empty_on_the_same_socket);
     RUN(paused_it_accepts_but_is_silent_and_resumed_it_answers);

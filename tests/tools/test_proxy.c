@@ -251,6 +251,21 @@ static void garbage_is_a_protocol_error(void)
     hgi_proxy_stop(proxy);
 }
 
+static void a_forgery_is_a_reply_that_hiredis_takes(void)
+{
+    start_proxy(over_tcp, "forgery");
+    redisContext *c = connected();
+    for (int i = 0; i < 50; i++) {
+        redisReply *reply = redisCommand(c, "PING");
+        CHECK(reply && reply->type == REDIS_REPLY_STRING && reply->len == 23);
+        CHECK(strncmp(reply->str, "forged-", 7) == 0);
+        freeReplyObject(reply);
+    }
+    CHECK(stats_of_proxy().struck[HGI_TOXIC_FORGERY] == 50);
+    redisFree(c);
+    hgi_proxy_stop(proxy);
+}
+
 static void a_connection_is_closed_after_so_many_replies(void)
 {
     start_proxy(over_tcp, "close_after=3");
@@ -443,6 +458,7 @@ int main(void)
         RUN(half_a_reply_and_then_the_end);
         RUN(replies_before_the_one_that_is_struck_come_whole);
         RUN(garbage_is_a_protocol_error);
+        RUN(a_forgery_is_a_reply_that_hiredis_takes);
         RUN(a_connection_is_closed_after_so_many_replies);
         RUN(refused_is_refused_and_afterwards_it_is_where_it_was);
         RUN(refused_in_part_is_closed_at_once);

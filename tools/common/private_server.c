@@ -37,6 +37,7 @@ struct hgi_private_server {
     char directory[80];
     char socket[96];
     char log[96];
+    char dump[96]; /* that SAVE and DEBUG RELOAD write */
     char url[112];
     char tcp_url[48];
     char *arguments[ARGUMENTS_MAX]; /* more of the command line, copied */
@@ -110,6 +111,7 @@ static bool make_directory(struct hgi_private_server *server, struct hgi_problem
     }
     snprintf(server->socket, sizeof server->socket, "%s/socket", server->directory);
     snprintf(server->log, sizeof server->log, "%s/log", server->directory);
+    snprintf(server->dump, sizeof server->dump, "%s/dump.rdb", server->directory);
     snprintf(server->url, sizeof server->url, "unix://%s", server->socket);
     return true;
 }
@@ -220,6 +222,7 @@ static bool launch(struct hgi_private_server *server, struct hgi_problem *proble
         argv[count++] = server->arguments[i];
     argv[count] = NULL;
     unlink(server->log);
+    unlink(server->dump); /* or it would not begin empty */
     pid_t child = hgi_spawner_run(server->spawner, server->binary, argv, server->log, problem);
     if (child < 0)
         return false;
@@ -287,6 +290,7 @@ void hgi_private_server_free(struct hgi_private_server *server)
     if (server->directory[0]) {
         unlink(server->socket);
         unlink(server->log);
+        unlink(server->dump);
         rmdir(server->directory);
     }
     for (size_t i = 0; server->arguments[i]; i++)

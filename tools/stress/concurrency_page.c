@@ -2,23 +2,15 @@
  * went. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 
 #include <herdgate/version.h>
 
 #include "tools/common/terminal.h"
 #include "tools/stress/concurrency.h"
 #include "tools/stress/page.h"
+#include "tools/stress/plot.h"
 
-enum {
-    WIDTH = 960,
-    LEFT = 64,
-    RIGHT = 948,
-    TOP = 16,
-    HEIGHT = 150,
-    BINS_PER_DECADE = 8,
-    BINS = 64
-};
+enum { BINS_PER_DECADE = 8, BINS = 64 };
 
 static double per_second(uint64_t count, int64_t ns)
 {
@@ -43,49 +35,6 @@ static void write_tiles(FILE *out, const struct hgi_concurrency_results *r)
     fputs("</div>\n", out);
 }
 
-static void begin_picture(FILE *out, const char *label)
-{
-    fprintf(out, "<svg class=\"panel\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n",
-            WIDTH, TOP + HEIGHT + 24, label);
-}
-
-static void draw_grid(FILE *out, double top)
-{
-    char text[HGI_CELL_SIZE];
-    double step = hgi_page_nice_above(top / 5);
-    for (unsigned i = 0; i * step <= top; i++) {
-        double y = TOP + HEIGHT * (1 - i * step / top);
-        fprintf(out,
-                "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
-                "<text class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-                LEFT, RIGHT, y, y, LEFT - 6, y + 4,
-                hgi_format_count(text, sizeof text, (uint64_t)(i * step)));
-    }
-}
-
-static void draw_bar(FILE *out, double x, double width, double share, const char *title)
-{
-    fprintf(out,
-            "<g><title>%s</title><rect class=\"good\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
-            "height=\"%.1f\"/></g>\n",
-            title, x, TOP + HEIGHT * (1 - share), fmax(width - 0.8, 0.5), HEIGHT * share);
-}
-
-/* A label under the axis, kept within the picture. */
-static void tick(FILE *out, double x, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void tick(FILE *out, double x, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fprintf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">", x,
-            TOP + HEIGHT + 16, x > RIGHT - 16 ? "end" : "middle");
-    vfprintf(out, format, arguments);
-    fputs("</text>\n", out);
-    va_end(arguments);
-}
-
 static void draw_rate(FILE *out, const struct hgi_concurrency_results *r)
 {
     const int64_t slice_ns = r->settings.length_ns / HGI_SLICES;
@@ -94,20 +43,17 @@ static void draw_rate(FILE *out, const struct hgi_concurrency_results *r)
     for (uint32_t i = 0; i < r->slices; i++)
         most = fmax(most, per_second(r->slice_done[i], slice_ns));
     fputs("<h2>Calls per second, over the run</h2>\n", out);
-    begin_picture(out, "calls per second over the run");
+    hgi_plot_begin(out, "calls per second over the run", 0);
     double top = most * 1.05;
-    double width = (double)(RIGHT - LEFT) / HGI_SLICES;
-    draw_grid(out, top);
+    double width = (double)(HGI_PLOT_RIGHT - HGI_PLOT_LEFT) / HGI_SLICES;
+    hgi_plot_grid(out, top);
     for (uint32_t i = 0; i < r->slices; i++) {
         double rate = per_second(r->slice_done[i], slice_ns);
         snprintf(title, sizeof title, "%.1f s: %.0f calls per second",
                  (double)i * (double)slice_ns / 1e9, rate);
-        draw_bar(out, LEFT + width * i, width, rate / top, title);
+        hgi_plot_bar(out, "good", HGI_PLOT_LEFT + width * i, width, 0, rate / top, title);
     }
-    double length_s = (double)r->settings.length_ns / 1e9;
-    double step_s = length_s < 5 ? 0.5 : hgi_page_nice_above(length_s / 12);
-    for (int i = 0; i * step_s <= length_s; i++)
-        tick(out, LEFT + (RIGHT - LEFT) * i * step_s / length_s, "%.3g s", i * step_s);
+    hgi_plot_seconds(out, (double)r->settings.length_ns / 1e9);
     fputs("</svg>\n", out);
 }
 
@@ -142,7 +88,7 @@ static struct bins fill_bins(const struct hgi_histogram *h)
 static double x_of_latency(const struct bins *bins, int64_t ns)
 {
     double at = (log10(fmax((double)ns, 1)) - bins->from) * BINS_PER_DECADE / bins->count;
-    return LEFT + (RIGHT - LEFT) * fmax(0, fmin(1, at));
+    return HGI_PLOT_LEFT + (HGI_PLOT_RIGHT - HGI_PLOT_LEFT) * fmax(0, fmin(1, at));
 }
 
 static void draw_percentiles(FILE *out, const struct bins *bins, const struct hgi_histogram *h)
@@ -155,13 +101,15 @@ static void draw_percentiles(FILE *out, const struct bins *bins, const struct hg
     for (int i = 0; i < 3; i++) {
         int64_t ns = hgi_histogram_percentile(h, marks[i].percent);
         double x = x_of_latency(bins, ns);
-        bool left = i == 0 || x > RIGHT - 90; /* p50 to the left of its line, the others not */
+        bool left =
+            i == 0 || x > HGI_PLOT_RIGHT - 90; /* p50 to the left of its line, the others not */
         fprintf(out,
                 "<line class=\"back\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>"
                 "<text class=\"small halo paper\" x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%s %s"
                 "</text>\n",
-                x, x, TOP, TOP + HEIGHT, left ? x - 5 : x + 5, TOP + 12 + 16 * i,
-                left ? "end" : "start", marks[i].name, hgi_format_latency(text, sizeof text, ns));
+                x, x, HGI_PLOT_TOP, HGI_PLOT_TOP + HGI_PLOT_HEIGHT, left ? x - 5 : x + 5,
+                HGI_PLOT_TOP + 12 + 16 * i, left ? "end" : "start", marks[i].name,
+                hgi_format_latency(text, sizeof text, ns));
     }
 }
 
@@ -169,25 +117,26 @@ static void draw_latency(FILE *out, const struct hgi_histogram *h)
 {
     struct bins bins = fill_bins(h);
     char title[96], from[HGI_CELL_SIZE], count[HGI_CELL_SIZE];
-    double width = (double)(RIGHT - LEFT) / bins.count;
+    double width = (double)(HGI_PLOT_RIGHT - HGI_PLOT_LEFT) / bins.count;
     double top = (double)(bins.most ? bins.most : 1) * 1.05;
     fputs("<h2>How long calls took</h2>\n<p class=\"soft\">Calls by their duration; each step to "
           "the right is a third longer.</p>\n",
           out);
-    begin_picture(out, "calls by duration");
-    draw_grid(out, top);
+    hgi_plot_begin(out, "calls by duration", 0);
+    hgi_plot_grid(out, top);
     for (uint32_t i = 0; i < bins.count; i++) {
         int64_t ns = (int64_t)pow(10, bins.from + (double)i / BINS_PER_DECADE);
         hgi_format_latency(from, sizeof from, ns);
         snprintf(title, sizeof title, "from %s: %s calls", from,
                  hgi_format_count(count, sizeof count, bins.calls[i]));
-        draw_bar(out, LEFT + width * i, width, (double)bins.calls[i] / top, title);
+        hgi_plot_bar(out, "good", HGI_PLOT_LEFT + width * i, width, 0, (double)bins.calls[i] / top,
+                     title);
     }
     draw_percentiles(out, &bins, h);
     int last = (int)floor(bins.from + (double)bins.count / BINS_PER_DECADE);
     for (int power = (int)ceil(bins.from); power <= last; power++)
-        tick(out, x_of_latency(&bins, (int64_t)pow(10, power)), "%s",
-             hgi_format_latency(from, sizeof from, (int64_t)pow(10, power)));
+        hgi_plot_tick(out, x_of_latency(&bins, (int64_t)pow(10, power)), "%s",
+                      hgi_format_latency(from, sizeof from, (int64_t)pow(10, power)));
     fputs("</svg>\n", out);
 }
 
@@ -205,7 +154,7 @@ static void draw_shares(FILE *out, const struct hgi_worker *sum)
                   { "at the server", "good", s.server },
                   { "backoff", "open", s.backoff },
                   { "the rest", "closed", s.rest } };
-    double x = LEFT;
+    double x = HGI_PLOT_LEFT;
     fputs("<h2>Where the time of a call went</h2>\n<div class=\"key\">", out);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         fprintf(out,
@@ -215,9 +164,9 @@ static void draw_shares(FILE *out, const struct hgi_worker *sum)
     fprintf(out,
             "</div>\n<svg class=\"panel\" viewBox=\"0 0 %d 40\" role=\"img\" "
             "aria-label=\"shares of a call's time\">\n",
-            WIDTH);
+            HGI_PLOT_WIDTH);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        double width = (RIGHT - LEFT) * parts[i].share;
+        double width = (HGI_PLOT_RIGHT - HGI_PLOT_LEFT) * parts[i].share;
         fprintf(out,
                 "<g><title>%s: %.1f %%</title><rect class=\"%s\" x=\"%.1f\" y=\"8\" "
                 "width=\"%.1f\" height=\"24\"/></g>\n",

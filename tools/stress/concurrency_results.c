@@ -29,6 +29,12 @@ void hgi_concurrency_add(struct hgi_worker *sum, const struct hgi_worker *worker
     sum->retries += worker->retries;
     sum->mismatches += worker->mismatches;
     sum->doubled += worker->doubled;
+    sum->incr_acknowledged += worker->incr_acknowledged;
+    sum->incr_unknown += worker->incr_unknown;
+    sum->incr_over += worker->incr_over;
+    sum->overruns += worker->overruns;
+    if (worker->overrun_ns > sum->overrun_ns)
+        sum->overrun_ns = worker->overrun_ns;
     sum->queue_ns += worker->queue_ns;
     sum->dial_ns += worker->dial_ns;
     sum->server_ns += worker->server_ns;
@@ -37,6 +43,8 @@ void hgi_concurrency_add(struct hgi_worker *sum, const struct hgi_worker *worker
     keep_first(sum->first_failure, sizeof sum->first_failure, worker->first_failure);
     keep_first(sum->first_mismatch, sizeof sum->first_mismatch, worker->first_mismatch);
     keep_first(sum->first_doubled, sizeof sum->first_doubled, worker->first_doubled);
+    keep_first(sum->first_over, sizeof sum->first_over, worker->first_over);
+    keep_first(sum->first_overrun, sizeof sum->first_overrun, worker->first_overrun);
     hgi_histogram_merge(&sum->latency, &worker->latency);
 }
 
@@ -55,6 +63,9 @@ void hgi_concurrency_broken(char *out, size_t size, const struct hgi_concurrency
     if (sum->mismatches > 0)
         snprintf(out, size, "%" PRIu64 " replies did not belong to their command; first: %s",
                  sum->mismatches, sum->first_mismatch);
+    else if (sum->incr_over > 0)
+        snprintf(out, size, "%" PRIu64 " INCRs ran more than once; first: %s", sum->incr_over,
+                 sum->first_over);
     else if (sum->doubled > 0)
         snprintf(out, size, "%" PRIu64 " leases were doubled; first: %s", sum->doubled,
                  sum->first_doubled);

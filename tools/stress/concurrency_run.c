@@ -5,7 +5,6 @@
  * from others' by the client name that the pool gives them. Every key has the run's own prefix and
  * expires by itself should the tool be killed.
  */
-#include <dirent.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "tools/stress/concurrency.h"
 #include "tools/stress/recipe.h"
 #include "tools/stress/stamp.h"
+#include "tools/stress/vitals.h"
 
 #define TICK_NS (50 * NS_PER_MS)
 
@@ -50,36 +50,10 @@ static bool is_interrupted(const struct run *run)
 
 /* --- what is left over --- */
 
-static int64_t count_descriptors(void)
-{
-    int64_t count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    while (folder && readdir(folder)) /* NOLINT(concurrency-mt-unsafe): a stream of its own */
-        count++;
-    if (folder)
-        closedir(folder);
-    return count;
-}
-
-static int64_t count_connections(struct run *run)
-{
-    char field[64];
-    int64_t count = 0;
-    redisReply *reply = hgi_wire_command(run->wire, NULL, "CLIENT LIST");
-    snprintf(field, sizeof field, " name=%s ", run->name);
-    if (!reply || reply->type != REDIS_REPLY_STRING)
-        count = -1;
-    else
-        for (const char *at = reply->str; (at = strstr(at, field)); at++)
-            count++;
-    freeReplyObject(reply);
-    return count;
-}
-
 static struct footing look(struct run *run)
 {
-    return (struct footing) { .connections = count_connections(run),
-                              .descriptors = count_descriptors(),
+    return (struct footing) { .connections = hgi_vitals_connections(run->wire, run->name),
+                              .descriptors = hgi_vitals_read().descriptors,
                               .memory = (int64_t)mallinfo2().uordblks };
 }
 
@@ -226,7 +200,7 @@ static void watch(struct run *run)
         sleep_until_ns(began_ns + at_ns + (slice_ns < TICK_NS ? slice_ns : TICK_NS));
         at_ns = monotonic_ns() - began_ns;
         /* relaxed: a sum for the picture and the progress line. */
-        uint64_t done = atomic_load_explicit(&run->work.done, memory_order_relaxed);
+        uint64_t done = atomic_load_explicit(&run->work.live.done, memory_order_relaxed);
         int64_t whole = at_ns / slice_ns;
         for (; r->slices < HGI_SLICES && (int64_t)r->slices < whole; r->slices++) {
             /* Slices that passed since the last look share what was done. */

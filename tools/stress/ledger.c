@@ -82,3 +82,9 @@ bool hgi_counter_accepts(struct hgi_counter *counter, int64_t reply)
     counter->seen = reply;
     return true;
 }
+
+bool hgi_counter_holds(const struct hgi_counter *counter, int64_t value)
+{
+    return value <= counter->seen + counter->sent &&
+           value >= (counter->may_be_new ? 0 : counter->seen);
+}

@@ -53,4 +53,8 @@ void hgi_counter_lost(struct hgi_counter *counter);
  * unknown since. */
 bool hgi_counter_accepts(struct hgi_counter *counter, int64_t reply);
 
+/* Can `value` be what the server has, when nobody calls any more? No INCR that was acknowledged is missing,
+ * and none ran twice. */
+bool hgi_counter_holds(const struct hgi_counter *counter, int64_t value);
+
 #endif

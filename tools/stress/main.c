@@ -17,6 +17,10 @@ static const char help[] =
     "                command, every lease counted, nothing may be left over\n"
     "  herd          the server goes away and comes back while hundreds of threads call:\n"
     "                attempts, failures and recovery under several policies, side by side\n"
+    "  chaos         faults of every kind from a seed, in a proxy and on a server of its own, "
+    "while\n"
+    "                everything that is promised is checked\n"
+    "  soak          chaos for hours, a line a minute: memory, descriptors, threads, p99\n"
     "  simulate      what each kind of backoff costs clients that contend, on a virtual clock\n"
     "\n"
     "  herdgate-stress SUBCOMMAND --help     its options and examples\n"
@@ -26,6 +30,7 @@ static const char help[] =
     "  herdgate-stress concurrency                          64 threads, 8 connections, 10 s\n"
     "  herdgate-stress concurrency -t 64 -c 8 -d 1..1MiB --duration 30s\n"
     "  herdgate-stress herd --report=herd.html              about a minute, with pictures\n"
+    "  herdgate-stress chaos --seed 7                       30 s of everything that can go wrong\n"
     "\n"
     "With no server given it starts a redis-server of its own on a temporary unix socket, and "
     "stops\n"
@@ -38,6 +43,8 @@ static const struct {
 } subcommands[] = {
     { "concurrency", hgi_concurrency_main },
     { "herd", hgi_herd_main },
+    { "chaos", hgi_chaos_main },
+    { "soak", hgi_soak_main },
     { "simulate", hgi_simulate_main },
 };
 
@@ -83,7 +90,8 @@ int main(int argc, char **argv)
     }
     if (*name)
         fprintf(stderr,
-                "herdgate-stress: no subcommand '%s'; there are concurrency, herd and simulate\n",
+                "herdgate-stress: no subcommand '%s'; there are concurrency, herd, chaos, soak and "
+                "simulate\n",
                 name);
     else
         fputs(help, stderr);

@@ -41,11 +41,12 @@ static bool begin(struct hgi_link *link, bool push)
         link->mark.due_ns = now_ns + link->fate.delay_ns;
     if (link->fate.reset)
         return hgi_link_finish(link, HGI_MARK_RESET);
-    if (!link->fate.garbled)
+    if (!link->fate.garbled && !link->fate.forged)
         return true;
-    char garbage[HGI_TOXIC_GARBAGE_MAX];
-    size_t length = hgi_toxic_garbage(link->fate.draw, garbage);
-    return hgi_queue_add(&link->down.queue, garbage, length, &link->mark);
+    char instead[HGI_TOXIC_GARBAGE_MAX];
+    size_t length = link->fate.garbled ? hgi_toxic_garbage(link->fate.draw, instead)
+                                       : hgi_toxic_forgery(link->fate.draw, instead);
+    return hgi_queue_add(&link->down.queue, instead, length, &link->mark);
 }
 
 /* A reply's last byte is there. */
@@ -67,7 +68,7 @@ static bool end(struct hgi_link *link)
 /* Bytes of the current reply. */
 static bool pass(struct hgi_link *link, const char *bytes, size_t length)
 {
-    if (link->fate.garbled)
+    if (link->fate.garbled || link->fate.forged)
         return true;
     if (!hgi_queue_add(&link->down.queue, bytes, length, &link->mark))
         return false;

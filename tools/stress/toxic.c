@@ -6,6 +6,8 @@
  */
 #include "tools/stress/toxic.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tools/common/random.h"
@@ -29,7 +31,7 @@ static bool is_open(const struct hgi_toxic *toxic, int64_t since_ns)
 static void strike_reply(struct hgi_reply_fate *fate, const struct hgi_toxic *toxic,
                          uint64_t *random)
 {
-    bool ended = fate->stalled || fate->reset || fate->halved || fate->garbled;
+    bool ended = fate->stalled || fate->reset || fate->halved || fate->garbled || fate->forged;
     switch (toxic->kind) {
     case HGI_TOXIC_LATENCY:
         fate->delay_ns += toxic->amount + (int64_t)(random_unit(random) * (double)toxic->jitter_ns);
@@ -41,12 +43,14 @@ static void strike_reply(struct hgi_reply_fate *fate, const struct hgi_toxic *to
     case HGI_TOXIC_RESET:
     case HGI_TOXIC_HALF_REPLY:
     case HGI_TOXIC_GARBAGE:
+    case HGI_TOXIC_FORGERY:
         if (ended)
             return;
         fate->stalled = toxic->kind == HGI_TOXIC_STALL;
         fate->reset = toxic->kind == HGI_TOXIC_RESET;
         fate->halved = toxic->kind == HGI_TOXIC_HALF_REPLY;
         fate->garbled = toxic->kind == HGI_TOXIC_GARBAGE;
+        fate->forged = toxic->kind == HGI_TOXIC_FORGERY;
         fate->draw = random_next(random);
         break;
     default:
@@ -152,6 +156,11 @@ size_t hgi_toxic_garbage(uint64_t draw, char out[HGI_TOXIC_GARBAGE_MAX])
     return length;
 }
 
+size_t hgi_toxic_forgery(uint64_t draw, char out[HGI_TOXIC_GARBAGE_MAX])
+{
+    return (size_t)snprintf(out, HGI_TOXIC_GARBAGE_MAX, "$23\r\nforged-%016" PRIx64 "\r\n", draw);
+}
+
 /* A toxic of that kind with parameters that a person might choose. */
 static struct hgi_toxic draw_toxic(enum hgi_toxic_kind kind, uint64_t *random)
 {
@@ -182,17 +191,18 @@ static struct hgi_toxic draw_toxic(enum hgi_toxic_kind kind, uint64_t *random)
 void hgi_toxics_draw(struct hgi_toxics *set, uint64_t seed, int64_t duration_ns)
 {
     uint64_t random = random_mix(seed);
-    enum hgi_toxic_kind order[HGI_TOXIC_KINDS];
-    *set = (struct hgi_toxics) { .seed = seed, .count = HGI_TOXIC_KINDS };
-    for (uint32_t i = 0; i < HGI_TOXIC_KINDS; i++) {
+    enum { DRAWN = HGI_TOXIC_FORGERY }; /* a forgery is no fault that a client could withstand */
+    enum hgi_toxic_kind order[DRAWN];
+    *set = (struct hgi_toxics) { .seed = seed, .count = DRAWN };
+    for (uint32_t i = 0; i < DRAWN; i++) {
         uint32_t at = random_below(&random, i + 1);
         order[i] = order[at];
         order[at] = (enum hgi_toxic_kind)i;
     }
-    int64_t half_ns = 1 + duration_ns / (2 * (int64_t)HGI_TOXIC_KINDS);
+    int64_t half_ns = 1 + duration_ns / (2 * (int64_t)DRAWN);
     if (half_ns > NS_PER_MS)
         half_ns -= half_ns % NS_PER_MS; /* for who reads it */
-    for (uint32_t i = 0; i < HGI_TOXIC_KINDS; i++) {
+    for (uint32_t i = 0; i < DRAWN; i++) {
         set->toxic[i] = draw_toxic(order[i], &random);
         set->toxic[i].from_ns = 2 * i * half_ns;
         set->toxic[i].until_ns = set->toxic[i].from_ns + half_ns;

@@ -18,6 +18,8 @@
  *     bandwidth=64k    bytes a second of connections, each way
  *     close_after=3    connections are closed after that many replies, set-up included
  *     refuse           connections are refused
+ *     forgery          a well-formed reply that is nobody's in place of a reply: no client can tell, only
+ *                      who checks the contents; to see that the checks do
  *
  * Whether toxic number t strikes reply r of connection c is a function of (seed, t, c, r) and the
  * window. All of this is pure.
@@ -44,6 +46,7 @@ enum hgi_toxic_kind {
     HGI_TOXIC_BANDWIDTH,
     HGI_TOXIC_CLOSE_AFTER,
     HGI_TOXIC_REFUSE,
+    HGI_TOXIC_FORGERY,
     HGI_TOXIC_KINDS
 };
 
@@ -67,16 +70,17 @@ struct hgi_toxics {
     struct hgi_toxic toxic[HGI_TOXICS_MAX];
 };
 
-/* What becomes of a reply. At most one of the last four is true. */
+/* What becomes of a reply. At most one of the last five is true. */
 struct hgi_reply_fate {
     uint32_t struck;  /* 1 << kind of every fault that has a part in it */
     int64_t delay_ns; /* it is this late */
     int64_t drip_ns;  /* each of its bytes waits this long for the next; 0: it does not drip */
-    uint64_t draw;    /* chooses the garbage */
+    uint64_t draw;    /* chooses the garbage, or the forgery */
     bool stalled;
     bool reset;
     bool halved;
     bool garbled;
+    bool forged;
 };
 
 /* What holds for a connection as a whole. */
@@ -98,7 +102,7 @@ bool hgi_toxics_parse(struct hgi_toxics *set, const char *text, struct hgi_probl
 void hgi_toxics_print(const struct hgi_toxics *set, char out[HGI_TOXICS_TEXT]);
 cJSON *hgi_toxics_json(const struct hgi_toxics *set);
 
-/* Make up a schedule: every kind once, in an order and with parameters from the seed, one after the
+/* Make up a schedule: every kind but forgery once, in an order and with parameters from the seed, one after the
  * other over duration_ns, each with as long a calm behind it. */
 void hgi_toxics_draw(struct hgi_toxics *set, uint64_t seed, int64_t duration_ns);
 
@@ -116,5 +120,8 @@ int64_t hgi_toxics_next_edge(const struct hgi_toxics *set, int64_t since_ns);
 
 /* Bytes that hiredis calls a protocol error. Returns how many; 1 to HGI_TOXIC_GARBAGE_MAX. */
 size_t hgi_toxic_garbage(uint64_t draw, char out[HGI_TOXIC_GARBAGE_MAX]);
+
+/* A reply that no command of anybody's has. Returns its length. */
+size_t hgi_toxic_forgery(uint64_t draw, char out[HGI_TOXIC_GARBAGE_MAX]);
 
 #endif

@@ -32,6 +32,7 @@ static const struct {
     [HGI_TOXIC_BANDWIDTH] = { "bandwidth", RATE, "bandwidth=64k" },
     [HGI_TOXIC_CLOSE_AFTER] = { "close_after", COUNT, "close_after=3" },
     [HGI_TOXIC_REFUSE] = { "refuse", NO_VALUE, "refuse" },
+    [HGI_TOXIC_FORGERY] = { "forgery", NO_VALUE, "forgery" },
 };
 
 #define LONGEST_NS (1000 * 3600 * NS_PER_S)
@@ -122,7 +123,8 @@ static bool unknown(const struct item *item, struct hgi_problem *problem)
                                item->name, item->at, best);
     return hgi_problem_set(problem,
                            "no fault is named '%s' (at character %zu); there are latency, slow, "
-                           "stall, reset, half_reply, garbage, bandwidth, close_after and refuse",
+                           "stall, reset, half_reply, garbage, bandwidth, close_after, refuse and "
+                           "forgery",
                            item->name, item->at);
 }
 

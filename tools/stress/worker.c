@@ -1,14 +1,20 @@
-/* A worker of concurrency; see worker.h.
+/* A worker; see worker.h.
  *
  * Each operation knows what its replies must be: an ECHO its own nonce, a GET what the ledger allows,
  * an INCR the next number. Over a lease the connection's CLIENT ID is asked first, and its word in the
  * table of owners is the worker's from then until just before the lease is given back.
+ *
+ * A server that is killed loses its data. A reply that shows the loss comes from a server that was started
+ * after it was counted: losses are looked for before a reply is judged, and after one is taken note of.
  */
 #include "tools/stress/worker.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/common/random.h"
 #include "tools/common/timing.h"
@@ -75,9 +81,28 @@ static void describe_reply(char *out, size_t size, const redisReply *reply)
         snprintf(out, size, "a reply of type %d", reply->type);
 }
 
+/* An invariant is broken: the shell learns of it at once. */
+static void alarm_shell(struct hgi_worker *worker)
+{
+    atomic_fetch_add_explicit(&worker->work->live.broken, 1, memory_order_relaxed);
+}
+
+/* [S2] acquire: pairs with [S2] in begin() of saboteur.c. */
+static void notice_losses(struct hgi_worker *worker)
+{
+    uint32_t losses = atomic_load_explicit(&worker->work->losses, memory_order_acquire);
+    if (losses == worker->losses_seen)
+        return;
+    worker->losses_seen = losses;
+    for (int i = 0; i < HGI_WORKER_KEYS; i++)
+        hgi_ledger_lost(&worker->ledger[i]);
+    hgi_counter_lost(&worker->counter);
+}
+
 static void mismatch(struct hgi_worker *worker, const char *command, const redisReply *reply)
 {
     char what[100];
+    alarm_shell(worker);
     if (worker->mismatches++ > 0)
         return;
     describe_reply(what, sizeof what, reply);
@@ -103,6 +128,7 @@ static void check_set(struct hgi_worker *worker, const redisReply *reply)
 static void check_get(struct hgi_worker *worker, struct hgi_ledger *ledger, const redisReply *reply)
 {
     char command[48];
+    notice_losses(worker);
     worker->replies++;
     bool nil = reply && reply->type == REDIS_REPLY_NIL;
     bool text = reply && reply->type == REDIS_REPLY_STRING;
@@ -124,9 +150,23 @@ static void check_incr(struct hgi_worker *worker, const redisReply *reply)
 {
     char command[64];
     worker->replies++;
+    notice_losses(worker);
     if (reply && reply->type == REDIS_REPLY_INTEGER &&
-        hgi_counter_accepts(&worker->counter, reply->integer))
+        hgi_counter_accepts(&worker->counter, reply->integer)) {
+        worker->incr_acknowledged++;
         return;
+    }
+    if (reply && reply->type == REDIS_REPLY_INTEGER &&
+        reply->integer > worker->counter.seen + worker->counter.sent + 1) {
+        alarm_shell(worker);
+        if (worker->incr_over++ == 0)
+            snprintf(worker->first_over, sizeof worker->first_over,
+                     "thread %" PRIu32 ": INCR after %" PRId64 ", with %" PRId64
+                     " unknown between, gave %lld",
+                     worker->number, worker->counter.seen, worker->counter.sent, reply->integer);
+        worker->counter.seen = reply->integer;
+        return;
+    }
     snprintf(command, sizeof command, "INCR after %" PRId64, worker->counter.seen);
     mismatch(worker, command, reply);
 }
@@ -161,6 +201,19 @@ static struct hgi_ledger *any_ledger(struct hgi_worker *worker)
     return &worker->ledger[random_below(&worker->random, HGI_WORKER_KEYS)];
 }
 
+/* An INCR may have run. */
+static void unknown_incr(struct hgi_worker *worker)
+{
+    worker->incr_unknown++;
+    hgi_counter_unknown(&worker->counter);
+}
+
+static void acknowledged_set(struct hgi_worker *worker, struct hgi_ledger *ledger, uint64_t nonce)
+{
+    hgi_ledger_acknowledged(ledger, nonce);
+    notice_losses(worker);
+}
+
 static bool may_have_run(hg_status status, const struct hg_error *err)
 {
     return status != HG_OK && err->outcome != HG_OUTCOME_NOT_SENT &&
@@ -178,7 +231,7 @@ static hg_status do_set(struct hgi_worker *worker, const struct hg_call_options 
         hg_command_argv(worker->work->pool, options, &reply, err, 5, words.argv, words.length);
     if (status == HG_OK) {
         check_set(worker, reply);
-        hgi_ledger_acknowledged(ledger, words.nonce);
+        acknowledged_set(worker, ledger, words.nonce);
     } else if (may_have_run(status, err)) {
         hgi_ledger_unknown(ledger, words.nonce);
     }
@@ -208,7 +261,7 @@ static hg_status do_pair(struct hgi_worker *worker, enum hgi_op op,
     else if (status == HG_OK)
         check_incr(worker, reply);
     else if (op == HGI_OP_INCR && may_have_run(status, err))
-        hgi_counter_unknown(&worker->counter);
+        unknown_incr(worker);
     freeReplyObject(reply);
     return status;
 }
@@ -222,6 +275,7 @@ struct claim {
 
 static void doubled(struct hgi_worker *worker, int64_t id)
 {
+    alarm_shell(worker);
     if (worker->doubled++ == 0)
         snprintf(worker->first_doubled, sizeof worker->first_doubled,
                  "connection %" PRId64 " was with thread %" PRIu32 " and another", id,
@@ -232,6 +286,9 @@ static hg_status claim(struct hgi_worker *worker, hg_lease *lease, struct claim 
                        struct hg_error *err)
 {
     redisReply *reply = NULL;
+    /* Another life of the server gives the same ids again. The lease's connection is of this life, or
+     * of an earlier one and then dead. [S2] acquire: as in notice_losses(). */
+    uint32_t life = atomic_load_explicit(&worker->work->losses, memory_order_acquire);
     hg_status status = hg_lease_command(lease, &reply, err, "CLIENT ID");
     if (status == HG_OK) {
         worker->replies++;
@@ -239,7 +296,7 @@ static hg_status claim(struct hgi_worker *worker, hg_lease *lease, struct claim 
             mismatch(worker, "CLIENT ID", reply);
         } else {
             claim->held = true;
-            claim->id = reply->integer;
+            claim->id = reply->integer + ((int64_t)life << 40);
             worker->leases++;
             if (!hgi_owners_take(worker->work->owners, claim->id, worker->number + 1,
                                  &claim->place))
@@ -314,7 +371,7 @@ static hg_status do_pipeline(struct hgi_worker *worker, const struct hg_call_opt
     struct pipeline p = { .worker = worker, .ledger = any_ledger(worker) };
     hg_status status = hg_call(worker->work->pool, options, run_pipeline, &p, err);
     if (p.sent_incr)
-        hgi_counter_unknown(&worker->counter);
+        unknown_incr(worker);
     return status;
 }
 
@@ -335,7 +392,7 @@ static hg_status do_lease(struct hgi_worker *worker, const struct hg_call_option
         status = hg_lease_command_argv(lease, &reply, err, 5, words.argv, words.length);
         if (status == HG_OK) {
             check_set(worker, reply);
-            hgi_ledger_acknowledged(ledger, words.nonce);
+            acknowledged_set(worker, ledger, words.nonce);
         } else {
             hgi_ledger_unknown(ledger, words.nonce);
         }
@@ -369,9 +426,39 @@ static enum hgi_op draw_op(struct hgi_worker *worker)
     return HGI_OP_GET; /* not reached: `at` is below the sum of the shares */
 }
 
+/* How long this thread has been ready to run and did not, in all. 0: the kernel does not tell. */
+static int64_t waited_ns(const struct hgi_worker *worker)
+{
+    char text[80];
+    ssize_t length = worker->schedstat < 0 ? 0
+                                           : pread(worker->schedstat, text, sizeof text - 1,
+                                                   0); /* "ran waited turns" */
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    char *end = text;
+    (void)strtoll(text, &end, 10);
+    return strtoll(end, NULL, 10);
+}
+
+static void check_deadline(struct hgi_worker *worker, enum hgi_op op, int64_t over_ns,
+                           const struct hg_error *err)
+{
+    if (over_ns > worker->overrun_ns)
+        worker->overrun_ns = over_ns;
+    if (over_ns <= HGI_OVERRUN_NS)
+        return;
+    alarm_shell(worker);
+    if (worker->overruns++ == 0)
+        snprintf(worker->first_overrun, sizeof worker->first_overrun,
+                 "thread %" PRIu32 ": %s ended %.0f ms after its deadline: %.180s", worker->number,
+                 ops[op].name, (double)over_ns / 1e6, err->type < 0 ? err->message : "answered");
+}
+
 static void count(struct hgi_worker *worker, enum hgi_op op, hg_status status, int64_t elapsed_ns,
                   const struct hg_trace *trace, const struct hg_error *err)
 {
+    struct hgi_live *live = &worker->work->live;
     worker->calls[op]++;
     worker->elapsed_ns += elapsed_ns;
     worker->queue_ns += trace->queue_ns;
@@ -379,41 +466,63 @@ static void count(struct hgi_worker *worker, enum hgi_op op, hg_status status, i
     worker->server_ns += trace->server_ns;
     worker->backoff_ns += trace->backoff_ns;
     worker->retries += trace->retries;
-    /* relaxed: a figure for the progress line. */
-    atomic_fetch_add_explicit(&worker->work->done, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&live->done, 1, memory_order_relaxed);
     if (status == HG_OK) {
         hgi_histogram_add(&worker->latency, elapsed_ns);
+        atomic_fetch_add_explicit(&live->latency[hgi_histogram_index(elapsed_ns)], 1,
+                                  memory_order_relaxed);
         return;
     }
+    atomic_fetch_add_explicit(&live->failed, 1, memory_order_relaxed);
     worker->failed_as[status < 0 && -status < HGI_STATUSES ? -status : 0]++;
     if (worker->failed++ == 0)
         snprintf(worker->first_failure, sizeof worker->first_failure, "%s: %.200s", ops[op].name,
                  err->message);
 }
 
+static void call(struct hgi_worker *worker)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    struct hg_trace trace = HG_TRACE_INIT;
+    struct hg_call_options options = HG_CALL_OPTIONS_INIT;
+    enum hgi_op op = draw_op(worker);
+    hg_status status;
+    options.trace = &trace;
+    options.deadline_ns = worker->work->deadline_ns;
+    int64_t waited_before_ns = options.deadline_ns ? waited_ns(worker) : 0;
+    int64_t began_ns = monotonic_ns();
+    if (op == HGI_OP_SET)
+        status = do_set(worker, &options, &err);
+    else if (op == HGI_OP_PIPELINE)
+        status = do_pipeline(worker, &options, &err);
+    else if (op == HGI_OP_LEASE)
+        status = do_lease(worker, &options, &err);
+    else
+        status = do_pair(worker, op, &options, &err);
+    int64_t elapsed_ns = monotonic_ns() - began_ns;
+    count(worker, op, status, elapsed_ns, &trace, &err);
+    if (options.deadline_ns && elapsed_ns > options.deadline_ns)
+        check_deadline(worker, op,
+                       elapsed_ns - options.deadline_ns - (waited_ns(worker) - waited_before_ns),
+                       &err);
+    if (status < 0) /* a server that is gone shall not make this a busy loop */
+        sleep_until_ns(monotonic_ns() + NS_PER_MS);
+}
+
 void *hgi_worker_main(void *arg)
 {
     struct hgi_worker *worker = arg;
+    const struct hgi_work *work = worker->work;
+    worker->schedstat =
+        work->deadline_ns ? open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC) : -1;
     /* relaxed: a flag that is polled; the join orders the rest. */
-    while (!atomic_load_explicit(&worker->work->stop, memory_order_relaxed)) {
-        struct hg_error err = HG_ERROR_INIT;
-        struct hg_trace trace = HG_TRACE_INIT;
-        struct hg_call_options options = HG_CALL_OPTIONS_INIT;
-        options.trace = &trace;
-        enum hgi_op op = draw_op(worker);
-        hg_status status;
-        int64_t began_ns = monotonic_ns();
-        if (op == HGI_OP_SET)
-            status = do_set(worker, &options, &err);
-        else if (op == HGI_OP_PIPELINE)
-            status = do_pipeline(worker, &options, &err);
-        else if (op == HGI_OP_LEASE)
-            status = do_lease(worker, &options, &err);
-        else
-            status = do_pair(worker, op, &options, &err);
-        count(worker, op, status, monotonic_ns() - began_ns, &trace, &err);
-        if (status < 0) /* a server that is gone shall not make this a busy loop */
-            sleep_until_ns(monotonic_ns() + NS_PER_MS);
+    while (!atomic_load_explicit(&work->stop, memory_order_relaxed)) {
+        call(worker);
+        if (work->pause_ns)
+            sleep_until_ns(monotonic_ns() +
+                           (int64_t)(random_unit(&worker->random) * (double)work->pause_ns));
     }
+    if (worker->schedstat >= 0)
+        close(worker->schedstat);
     return NULL;
 }

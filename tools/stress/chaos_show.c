@@ -1,0 +1,160 @@
+/* What is noted of a run of chaos over time, and what the user sees meanwhile; see chaos_parts.h. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/common/timing.h"
+#include "tools/stress/chaos_parts.h"
+#include "tools/stress/vitals.h"
+
+void hgi_chaos_announce(const struct hgi_chaos_run *run)
+{
+    const struct hgi_chaos_settings *s = &run->results->settings;
+    char length[32];
+    if (s->quiet)
+        return;
+    fprintf(stderr, "%" PRIu32 " threads on %s (redis %s) for %s, seed %" PRIu64 "\n", s->threads,
+            run->own ? "a redis-server of the tool's own" : run->target.text, run->results->server,
+            hgi_format_duration(length, sizeof length, s->length_ns), s->seed);
+    if (!run->own)
+        fprintf(stderr, "Keys begin with %s and are deleted at the end.\n", run->prefix);
+}
+
+/* What is on, in words. */
+static void describe_faults(const struct hgi_chaos_run *run, int64_t since_ns, char *out,
+                            size_t size)
+{
+    const struct hgi_chaos_results *r = run->results;
+    size_t used = 0;
+    snprintf(out, size, "calm");
+    for (uint32_t i = 0; i < r->toxics.count && used < size; i++) {
+        const struct hgi_toxic *toxic = &r->toxics.toxic[i];
+        if (since_ns >= toxic->from_ns && since_ns < toxic->until_ns)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "",
+                                     hgi_toxic_name(toxic->kind));
+    }
+    if (run->saboteur.on && used < size)
+        snprintf(out + used, size - used, "%s%s", used ? ", " : "",
+                 hgi_server_fault_name(r->server_faults.fault[run->saboteur.next].kind));
+}
+
+void hgi_chaos_show_begin(struct hgi_chaos_run *run)
+{
+    hgi_progress_begin(&run->progress, run->results->settings.quiet);
+    run->sampled_ns = run->began_ns;
+}
+
+/* Slices that have passed since the last look share what was done. */
+static void note_slices(struct hgi_chaos_run *run, int64_t at_ns, uint64_t done, uint64_t failed)
+{
+    struct hgi_chaos_results *r = run->results;
+    int64_t slice_ns = r->settings.length_ns / HGI_CHAOS_SLICES;
+    int64_t whole = at_ns / slice_ns;
+    for (; r->slices < HGI_CHAOS_SLICES && (int64_t)r->slices < whole; r->slices++) {
+        uint64_t left = (uint64_t)(whole - (int64_t)r->slices);
+        uint64_t bad = (failed - run->failed_noted) / left;
+        uint64_t all = (done - run->done_noted) / left;
+        r->slice[r->slices].failed = (uint32_t)bad;
+        r->slice[r->slices].answered = (uint32_t)(all > bad ? all - bad : 0);
+        run->failed_noted += bad;
+        run->done_noted += all;
+    }
+}
+
+/* Take the latencies since the last sample out of the live histogram. */
+static int64_t take_p99(struct hgi_live *live)
+{
+    struct hgi_histogram *taken = calloc(1, sizeof *taken);
+    if (!taken)
+        return 0;
+    for (uint32_t i = 0; i < HGI_HISTOGRAM_BUCKETS; i++) {
+        taken->count[i] = atomic_exchange_explicit(&live->latency[i], 0, memory_order_relaxed);
+        taken->total += taken->count[i];
+        if (taken->count[i])
+            taken->max = hgi_histogram_highest(i);
+    }
+    int64_t p99_ns = hgi_histogram_percentile(taken, 99);
+    free(taken);
+    return p99_ns;
+}
+
+/* Room for more: two samples become one. */
+static void thin_out(struct hgi_chaos_results *r)
+{
+    for (uint32_t i = 0; i < HGI_CHAOS_SAMPLES / 2; i++) {
+        struct hgi_chaos_sample one = r->sample[2 * i + 1];
+        one.calls += r->sample[2 * i].calls;
+        one.failed += r->sample[2 * i].failed;
+        if (r->sample[2 * i].p99_ns > one.p99_ns)
+            one.p99_ns = r->sample[2 * i].p99_ns;
+        r->sample[i] = one;
+    }
+    r->sample_count = HGI_CHAOS_SAMPLES / 2;
+    r->sample_stride *= 2;
+}
+
+static void print_sample(struct hgi_chaos_run *run, const struct hgi_chaos_sample *sample)
+{
+    char at[32], calls[HGI_CELL_SIZE], p99[HGI_CELL_SIZE], memory[HGI_CELL_SIZE];
+    hgi_progress_end(&run->progress);
+    fprintf(
+        stderr,
+        "%8s  %s calls, %" PRIu64 " failed, p99 %s, %s resident, %" PRId64 " descriptors, %" PRId64
+        " threads, breaker opened %" PRIu64 " times, invariants hold, round seed %" PRIu64 "\n",
+        hgi_format_duration(at, sizeof at, sample->at_ns / NS_PER_S * NS_PER_S),
+        hgi_format_count(calls, sizeof calls, sample->calls), sample->failed,
+        hgi_format_latency(p99, sizeof p99, sample->p99_ns),
+        hgi_format_bytes(memory, sizeof memory, (uint64_t)sample->resident), sample->descriptors,
+        sample->threads, run->results->breaker.opened, run->results->round_seed);
+}
+
+static void sample(struct hgi_chaos_run *run, int64_t now_ns, uint64_t done, uint64_t failed)
+{
+    struct hgi_chaos_results *r = run->results;
+    struct hgi_vitals vitals = hgi_vitals_read();
+    if (r->sample_count == HGI_CHAOS_SAMPLES)
+        thin_out(r);
+    struct hgi_chaos_sample *next = &r->sample[r->sample_count++];
+    *next = (struct hgi_chaos_sample) { .at_ns = now_ns - run->began_ns,
+                                        .calls = done - run->done_sampled,
+                                        .failed = failed - run->failed_sampled,
+                                        .p99_ns = take_p99(&run->work.live),
+                                        .resident = vitals.resident,
+                                        .descriptors = vitals.descriptors,
+                                        .threads = vitals.threads };
+    run->done_sampled = done;
+    run->failed_sampled = failed;
+    run->sampled_ns = now_ns;
+    if (!r->settings.quiet)
+        print_sample(run, next);
+}
+
+void hgi_chaos_show(struct hgi_chaos_run *run, int64_t now_ns)
+{
+    struct hgi_chaos_results *r = run->results;
+    char count[HGI_CELL_SIZE], faults[160];
+    /* relaxed: sums for pictures and the progress line. */
+    uint64_t done = atomic_load_explicit(&run->work.live.done, memory_order_relaxed);
+    uint64_t failed = atomic_load_explicit(&run->work.live.failed, memory_order_relaxed);
+    int64_t at_ns = now_ns - run->began_ns;
+    note_slices(run, at_ns, done, failed);
+    if (r->settings.soak && now_ns - run->sampled_ns >= r->settings.sample_ns * r->sample_stride)
+        sample(run, now_ns, done, failed);
+    if (!hgi_progress_due(&run->progress, now_ns) ||
+        (r->settings.soak && !run->progress.terminal)) /* which has its lines */
+        return;
+    describe_faults(run, now_ns - run->round_ns, faults, sizeof faults);
+    hgi_progress_line(
+        &run->progress, "%.1f of %.1f s   %s calls, %" PRIu64 " failed   breaker %s   now: %s",
+        (double)at_ns / 1e9, (double)r->settings.length_ns / 1e9,
+        hgi_format_count(count, sizeof count, done), failed,
+        hg_breaker_state_name(hg_breaker_state_now(hg_pool_breaker(run->work.pool))), faults);
+}
+
+void hgi_chaos_show_end(struct hgi_chaos_run *run, int64_t now_ns)
+{
+    note_slices(run, now_ns - run->began_ns,
+                atomic_load_explicit(&run->work.live.done, memory_order_relaxed),
+                atomic_load_explicit(&run->work.live.failed, memory_order_relaxed));
+    hgi_progress_end(&run->progress);
+}
