@@ -167,8 +167,7 @@ static void add_calls(cJSON *json, const struct hgi_chaos_results *r)
     cJSON_AddStringToObject(json, "first_failure", sum->first_failure);
     hgi_report_add_latency(json, "latency", &sum->latency);
     cJSON *series = cJSON_AddObjectToObject(json, "series");
-    cJSON_AddNumberToObject(series, "bucket_ns",
-                            (double)r->settings.length_ns / HGI_CHAOS_SLICES);
+    cJSON_AddNumberToObject(series, "bucket_ns", (double)r->settings.length_ns / HGI_CHAOS_SLICES);
     cJSON *answered = cJSON_AddArrayToObject(series, "answered");
     cJSON *failed = cJSON_AddArrayToObject(series, "failed");
     for (uint32_t i = 0; i < r->slices; i++) {

@@ -22,6 +22,7 @@ bool hgi_trial_run(struct hgi_trial *trial, const struct hgi_herd_settings *sett
 /* The subcommands: arguments after their name; the tool's exit code. */
 int hgi_herd_main(int count, char *const *arguments, const char *command);
 int hgi_concurrency_main(int count, char *const *arguments, const char *command);
+int hgi_breaker_main(int count, char *const *arguments, const char *command);
 int hgi_chaos_main(int count, char *const *arguments, const char *command);
 int hgi_soak_main(int count, char *const *arguments, const char *command);
 int hgi_simulate_main(int count, char *const *arguments, const char *command);

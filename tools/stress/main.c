@@ -17,6 +17,9 @@ static const char help[] =
     "                command, every lease counted, nothing may be left over\n"
     "  herd          the server goes away and comes back while hundreds of threads call:\n"
     "                attempts, failures and recovery under several policies, side by side\n"
+    "  breaker       a circuit breaker under load and outages, its trips, probes and recovery "
+    "counted\n"
+    "                against what it promises\n"
     "  chaos         faults of every kind from a seed, in a proxy and on a server of its own, "
     "while\n"
     "                everything that is promised is checked\n"
@@ -43,6 +46,7 @@ static const struct {
 } subcommands[] = {
     { "concurrency", hgi_concurrency_main },
     { "herd", hgi_herd_main },
+    { "breaker", hgi_breaker_main },
     { "chaos", hgi_chaos_main },
     { "soak", hgi_soak_main },
     { "simulate", hgi_simulate_main },
@@ -90,8 +94,9 @@ int main(int argc, char **argv)
     }
     if (*name)
         fprintf(stderr,
-                "herdgate-stress: no subcommand '%s'; there are concurrency, herd, chaos, soak and "
-                "simulate\n",
+                "herdgate-stress: no subcommand '%s'; there are concurrency, herd, breaker, chaos, "
+                "soak "
+                "and simulate\n",
                 name);
     else
         fputs(help, stderr);

@@ -1,0 +1,188 @@
+/* A run of breaker as a table, JSON (version 1) and figures. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "tools/common/terminal.h"
+#include "tools/stress/breaker.h"
+#include "tools/stress/publish.h"
+#include "tools/stress/report.h"
+
+static const char *time_or_dash(char *out, size_t size, int64_t ns)
+{
+    if (ns < 0)
+        snprintf(out, size, "-");
+    else
+        hgi_format_latency(out, size, ns);
+    return out;
+}
+
+static void print_outages(FILE *out, const struct hgi_breaker_results *r, bool colour)
+{
+    static const char *const heads[] = {
+        "outage", "opened after", "in vain",       "refused",
+        "probes", "half-open",    "open for then", "closed after"
+    };
+    char text[HGI_CELL_SIZE];
+    struct hgi_table *table = calloc(1, sizeof *table);
+    if (!table)
+        return;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        hgi_table_set(table, 0, i, "%s", heads[i]);
+        hgi_table_style(table, 0, i, HGI_STYLE_DIM);
+    }
+    for (uint32_t i = 0; i < r->outage_count && i + 1 < HGI_TABLE_ROWS; i++) {
+        struct hgi_outage_figures f = hgi_breaker_outage(r, i);
+        hgi_table_set(table, i + 1, 0, "%" PRIu32, i + 1);
+        hgi_table_set(table, i + 1, 1, "%s", time_or_dash(text, sizeof text, f.opened_after_ns));
+        hgi_table_set(table, i + 1, 2, "%" PRIu64, r->outage[i].failed);
+        hgi_table_set(table, i + 1, 3, "%s",
+                      hgi_format_count(text, sizeof text, r->outage[i].refused));
+        hgi_table_set(table, i + 1, 4, "%" PRIu32, f.probes);
+        hgi_table_set(table, i + 1, 5, "%" PRIu32, f.half_opened);
+        hgi_table_set(table, i + 1, 6, "%s", time_or_dash(text, sizeof text, f.period_ns));
+        hgi_table_set(table, i + 1, 7, "%s", time_or_dash(text, sizeof text, f.closed_after_ns));
+    }
+    hgi_table_print(table, out, colour);
+    free(table);
+}
+
+void hgi_breaker_table(FILE *out, const void *arg, bool colour)
+{
+    const struct hgi_breaker_results *r = arg;
+    char verdict[640], broken[300], p50[HGI_CELL_SIZE], p99[HGI_CELL_SIZE];
+    print_outages(out, r, colour);
+    fprintf(
+        out,
+        "\nopened after: from the server's going; in vain: attempts that failed; probes: calls "
+        "that\n"
+        "were admitted while it was half-open for certain, in so many half-open periods; open for\n"
+        "then: the last open period; closed after: from the server's return.\n"
+        "A refusal took %s (p50), %s (p99). Transitions: %" PRIu64 ", each told once.\n",
+        hgi_format_latency(p50, sizeof p50, hgi_histogram_percentile(&r->refusal, 50)),
+        hgi_format_latency(p99, sizeof p99, hgi_histogram_percentile(&r->refusal, 99)),
+        r->counts.transitions);
+    if (r->admissions_lost)
+        fputs("More calls were admitted while it was not closed than could be noted.\n", out);
+    hgi_breaker_verdict(verdict, sizeof verdict, r);
+    hgi_breaker_broken(broken, sizeof broken, r);
+    enum hgi_style style = broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD;
+    fprintf(out, "\n%s%s%s\n", hgi_style_begin(colour, style), verdict,
+            hgi_style_end(colour, style));
+}
+
+static void add_time(cJSON *json, const char *name, int64_t ns)
+{
+    if (ns < 0)
+        cJSON_AddNullToObject(json, name);
+    else
+        cJSON_AddNumberToObject(json, name, (double)ns);
+}
+
+static cJSON *settings_json(const struct hgi_breaker_settings *s)
+{
+    static const char *const ways[] = { "kill", "stop", "shutdown" };
+    char seed[24]; /* a text: a JSON number is good for 53 bits only */
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "threads", s->threads);
+    cJSON_AddNumberToObject(json, "outages", s->outages);
+    cJSON_AddNumberToObject(json, "outage_ns", (double)s->outage_ns);
+    cJSON_AddNumberToObject(json, "calm_ns", (double)s->calm_ns);
+    cJSON_AddStringToObject(json, "fault", ways[s->way]);
+    cJSON_AddNumberToObject(json, "attempt_timeout_ns", (double)s->attempt_timeout_ns);
+    cJSON_AddNumberToObject(json, "pause_ns", (double)s->pause_ns);
+    cJSON_AddNumberToObject(json, "failure_threshold", s->breaker.failure_threshold);
+    cJSON_AddNumberToObject(json, "half_open_max_calls", s->breaker.half_open_max_calls);
+    cJSON_AddNumberToObject(json, "success_threshold", s->breaker.success_threshold);
+    cJSON_AddNumberToObject(json, "recovery_timeout_ns", (double)s->breaker.recovery_timeout_ns);
+    snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
+    cJSON_AddStringToObject(json, "seed", seed);
+    return json;
+}
+
+static void add_outages(cJSON *json, const struct hgi_breaker_results *r)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "outages");
+    for (uint32_t i = 0; i < r->outage_count; i++) {
+        struct hgi_outage_figures f = hgi_breaker_outage(r, i);
+        cJSON *outage = cJSON_CreateObject();
+        add_time(outage, "down_ns", r->outage[i].down_ns - r->began_ns);
+        add_time(outage, "up_ns", r->outage[i].up_ns > 0 ? r->outage[i].up_ns - r->began_ns : -1);
+        add_time(outage, "opened_after_ns", f.opened_after_ns);
+        add_time(outage, "closed_after_ns", f.closed_after_ns);
+        add_time(outage, "open_period_ns", f.period_ns);
+        cJSON_AddNumberToObject(outage, "half_open_periods", f.half_opened);
+        cJSON_AddNumberToObject(outage, "probes", f.probes);
+        cJSON_AddNumberToObject(outage, "refused", (double)r->outage[i].refused);
+        cJSON_AddNumberToObject(outage, "failed", (double)r->outage[i].failed);
+        cJSON_AddItemToArray(list, outage);
+    }
+}
+
+cJSON *hgi_breaker_json(const void *arg)
+{
+    const struct hgi_breaker_results *r = arg;
+    char text[640];
+    cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "breaker",
+                                                           .command = r->command,
+                                                           .server = r->server,
+                                                           .load = "closed loop: not corrected",
+                                                           .began_at = r->began_at,
+                                                           .interrupted = r->interrupted });
+    cJSON_AddItemToObject(json, "settings", settings_json(&r->settings));
+    cJSON_AddNumberToObject(json, "took_ns", (double)r->took_ns);
+    cJSON_AddNumberToObject(json, "calls", (double)r->calls);
+    cJSON_AddNumberToObject(json, "admitted", (double)r->admitted);
+    cJSON_AddNumberToObject(json, "refused", (double)r->refused);
+    cJSON_AddNumberToObject(json, "failed", (double)r->failed);
+    hgi_report_add_latency(json, "refusal", &r->refusal);
+    cJSON_AddNumberToObject(json, "transitions", (double)r->counts.transitions);
+    cJSON_AddNumberToObject(json, "admitted_while_open", hgi_breaker_admitted_open(r));
+    cJSON_AddNumberToObject(json, "probes_most", hgi_breaker_probes_most(r));
+    cJSON_AddNumberToObject(json, "false_opens", hgi_breaker_false_opens(r));
+    add_outages(json, r);
+    hgi_breaker_verdict(text, sizeof text, r);
+    cJSON_AddStringToObject(json, "verdict", text);
+    hgi_breaker_broken(text, sizeof text, r);
+    cJSON_AddStringToObject(json, "broken", text);
+    return json;
+}
+
+/* The longest of each outage's; unknown if one has none. */
+static void add_worst(struct hgi_figures *out, const struct hgi_breaker_results *r)
+{
+    int64_t opened_ns = 0, closed_ns = 0;
+    bool all_opened = r->outage_count > 0, all_closed = r->outage_count > 0;
+    for (uint32_t i = 0; i < r->outage_count; i++) {
+        struct hgi_outage_figures f = hgi_breaker_outage(r, i);
+        all_opened = all_opened && f.opened_after_ns >= 0;
+        all_closed = all_closed && f.closed_after_ns >= 0;
+        opened_ns = f.opened_after_ns > opened_ns ? f.opened_after_ns : opened_ns;
+        closed_ns = f.closed_after_ns > closed_ns ? f.closed_after_ns : closed_ns;
+    }
+    hgi_figures_add(out, NULL, "opened_after", HGI_FIGURE_TIME, all_opened, (double)opened_ns);
+    hgi_figures_add(out, NULL, "closed_after", HGI_FIGURE_TIME, all_closed, (double)closed_ns);
+}
+
+void hgi_breaker_figures(struct hgi_figures *out, const void *arg)
+{
+    const struct hgi_breaker_results *r = arg;
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        { "calls", (double)r->calls },
+        { "admitted", (double)r->admitted },
+        { "refused", (double)r->refused },
+        { "failed", (double)r->failed },
+        { "transitions", (double)r->counts.transitions },
+        { "opened", (double)r->counts.opened },
+        { "admitted_while_open", hgi_breaker_admitted_open(r) },
+        { "probes_most", hgi_breaker_probes_most(r) },
+        { "false_opens", hgi_breaker_false_opens(r) },
+        { "outages", r->outage_count },
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        hgi_figures_add(out, NULL, numbers[i].name, HGI_FIGURE_NUMBER, true, numbers[i].value);
+    add_worst(out, r);
+    hgi_figures_add_latency(out, "refusal", &r->refusal);
+}
