@@ -46,44 +46,76 @@ bool hgi_progress_due(struct hgi_progress *progress, int64_t now_ns)
     return true;
 }
 
-/* The bytes of the first `columns` characters. */
+/* The bytes of the first `columns` characters. A sequence for colour is none. */
 static size_t cut_at(const char *text, size_t columns)
 {
     size_t i = 0;
-    for (; text[i]; i++) {
-        bool first = ((unsigned char)text[i] & 0xc0) != 0x80;
-        if (first && columns-- == 0)
+    while (text[i]) {
+        if (text[i] == '\033') {
+            while (text[i] && text[i] != 'm')
+                i++;
+            i += text[i] == 'm';
+            continue;
+        }
+        if (((unsigned char)text[i] & 0xc0) != 0x80 && columns-- == 0)
             break;
+        i++;
     }
     return i;
+}
+
+/* Back to the beginning of the first line. */
+static void go_up(const struct hgi_progress *progress)
+{
+    fputc('\r', stderr);
+    if (progress->drawn > 1)
+        fprintf(stderr, "\033[%zuA", progress->drawn - 1);
+}
+
+void hgi_progress_lines(struct hgi_progress *progress, const char *const *lines, size_t count)
+{
+    if (progress->quiet || count == 0)
+        return;
+    if (!progress->terminal) {
+        fprintf(stderr, "%s\n", lines[0]);
+        return;
+    }
+    struct winsize size = { 0 };
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20 || size.ws_row < 2)
+        size = (struct winsize) { .ws_col = 80, .ws_row = 24 };
+    if (count >= size.ws_row) /* lines that scrolled away could not be redrawn */
+        count = size.ws_row - 1u;
+    go_up(progress);
+    for (size_t i = 0; i < count; i++) {
+        size_t length = cut_at(lines[i], size.ws_col - 1u); /* nor could one that wraps */
+        bool cut = lines[i][length] != '\0';
+        fprintf(stderr, "\033[K%.*s%s%s", (int)length, lines[i],
+                cut && strchr(lines[i], '\033') ? "\033[0m" : "", i + 1 < count ? "\n" : "");
+    }
+    fputs("\033[J", stderr);
+    fflush(stderr);
+    progress->drawn = count;
 }
 
 void hgi_progress_line(struct hgi_progress *progress, const char *format, ...)
 {
     char line[512];
-    if (progress->quiet)
-        return;
+    const char *lines[1] = { line };
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    if (!progress->terminal) {
-        fprintf(stderr, "%s\n", line);
-        return;
-    }
-    struct winsize size = { .ws_col = 80 };
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20)
-        size.ws_col = 80;
-    line[cut_at(line, size.ws_col - 1u)] = '\0'; /* a line that wraps could not be redrawn */
-    fprintf(stderr, "\r\033[K%s", line);
-    progress->drawn = true;
+    hgi_progress_lines(progress, lines, 1);
 }
 
 void hgi_progress_end(struct hgi_progress *progress)
 {
-    if (progress->drawn)
-        fputs("\r\033[K", stderr);
-    progress->drawn = false;
+    if (progress->drawn > 0) {
+        go_up(progress);
+        fputs("\033[J", stderr);
+        fflush(stderr);
+    }
+    progress->drawn = 0;
 }
 
 void hgi_table_set(struct hgi_table *table, size_t row, size_t column, const char *format, ...)

@@ -15,12 +15,12 @@ enum hgi_style { HGI_STYLE_NONE, HGI_STYLE_BOLD, HGI_STYLE_DIM, HGI_STYLE_GOOD, 
 const char *hgi_style_begin(bool colour, enum hgi_style style);
 const char *hgi_style_end(bool colour, enum hgi_style style);
 
-/* Progress on stderr. On a terminal one line, redrawn at most ten times a second; elsewhere a line of
- * its own every three seconds, without control characters; nothing if quiet. One thread. */
+/* Progress on stderr. On a terminal one line or several, redrawn at most ten times a second; elsewhere a line
+ * of its own every three seconds, without control characters; nothing if quiet. One thread. */
 struct hgi_progress {
     bool quiet;
     bool terminal;
-    bool drawn; /* a line stands on the terminal, not ended */
+    size_t drawn; /* lines that stand on the terminal, the last one not ended */
     int64_t next_ns;
 };
 
@@ -29,7 +29,9 @@ void hgi_progress_begin(struct hgi_progress *progress, bool quiet);
 bool hgi_progress_due(struct hgi_progress *progress, int64_t now_ns);
 void hgi_progress_line(struct hgi_progress *progress, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Wipe the line, so that what is printed next begins on a clean one. */
+/* Several lines, of which only the first goes where no terminal is. Sequences for colour take no place. */
+void hgi_progress_lines(struct hgi_progress *progress, const char *const *lines, size_t count);
+/* Wipe the lines, so that what is printed next begins on a clean one. */
 void hgi_progress_end(struct hgi_progress *progress);
 
 /* A table: cells are set, then it is printed with columns as wide as they need to be. Columns but

@@ -69,6 +69,7 @@ static bool parse(struct breaker_options *o, int count, char *const *arguments,
           "results as JSON, to stdout instead of the table, or to F", 0, 0 },
         { 0, "assert", HGI_OPTION_TEXTS, &o->outputs.assertions, "EXPR",
           "exit with 1 unless it holds: 'closed_after<2s'; may be repeated", 0, 0 },
+        { 0, "no-color", HGI_OPTION_FLAG, &o->outputs.plain, NULL, "as with NO_COLOR set", 0, 0 },
         { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
           0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
@@ -83,6 +84,7 @@ static bool parse(struct breaker_options *o, int count, char *const *arguments,
         return true;
     }
     s->quiet = o->outputs.quiet;
+    s->plain = o->outputs.plain;
     for (int i = 0; i < 3; i++) {
         if (strcmp(o->fault, ways[i]) == 0) {
             s->way = (enum hgi_outage_way)i;
@@ -92,8 +94,9 @@ static bool parse(struct breaker_options *o, int count, char *const *arguments,
     return hgi_problem_set(problem, "--fault: '%s' is none of kill, stop, shutdown", o->fault);
 }
 
-static const struct hgi_forms forms = { hgi_breaker_table, hgi_breaker_json, NULL,
-                                        hgi_breaker_figures };
+static const struct hgi_forms forms = {
+    hgi_breaker_table, hgi_breaker_json, NULL, hgi_breaker_figures, NULL, NULL, NULL
+};
 
 static int fail(int code, const char *text)
 {

@@ -29,6 +29,7 @@ struct hgi_breaker_settings {
     struct hg_breaker_options breaker;
     uint64_t seed;
     bool quiet;
+    bool plain; /* no colour */
 };
 
 enum { HGI_OUTAGES_MAX = 32, HGI_TURNS_MAX = 1024, HGI_ADMISSIONS_MAX = 65536 };

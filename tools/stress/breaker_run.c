@@ -12,10 +12,10 @@
 
 #include "tools/common/private_server.h"
 #include "tools/common/random.h"
-#include "tools/common/terminal.h"
 #include "tools/common/timing.h"
 #include "tools/common/wire.h"
 #include "tools/stress/breaker.h"
+#include "tools/stress/screen.h"
 #include "tools/stress/stamp.h"
 
 #define TICK_NS (5 * NS_PER_MS)
@@ -160,8 +160,42 @@ static bool bring_back(struct load *load, struct hgi_problem *problem)
 struct conductor {
     struct load *load;
     const atomic_bool *interrupted;
-    struct hgi_progress progress;
+    struct hgi_screen screen;
 };
+
+/* relaxed: sums. */
+static struct hgi_outage counts_now(struct load *load)
+{
+    return (struct hgi_outage) {
+        .answered = atomic_load_explicit(&load->answered, memory_order_relaxed),
+        .failed = atomic_load_explicit(&load->failed, memory_order_relaxed),
+        .refused = atomic_load_explicit(&load->refused, memory_order_relaxed),
+    };
+}
+
+static void show(struct conductor *c, int64_t now_ns)
+{
+    struct load *load = c->load;
+    const struct hgi_breaker_results *r = load->results;
+    const struct hgi_breaker_settings *s = &r->settings;
+    struct hg_breaker_snapshot breaker = { .size = sizeof breaker };
+    struct hgi_outage counts = counts_now(load);
+    char state[64];
+    hg_breaker_take_snapshot(load->breaker, &breaker);
+    snprintf(state, sizeof state, "outage %" PRIu32 " of %" PRIu32, r->outage_count, s->outages);
+    hgi_screen_show(&c->screen,
+                    &(struct hgi_screen_view) {
+                        .now_ns = now_ns,
+                        .began_ns = r->began_ns,
+                        .length_ns = s->calm_ns + s->outages * (s->calm_ns + s->outage_ns),
+                        .what = "breaker",
+                        .state = state,
+                        .requests = counts.answered + counts.failed,
+                        .answered = counts.answered,
+                        .failed = counts.failed,
+                        .breaker = &breaker,
+                    });
+}
 
 /* Until then, or until it has been closed for a while if that is asked. False: interrupted. */
 static bool wait_until(struct conductor *c, int64_t until_ns, bool closed_suffices)
@@ -171,34 +205,18 @@ static bool wait_until(struct conductor *c, int64_t until_ns, bool closed_suffic
     int64_t closed_ns = 0;
     while (monotonic_ns() < until_ns) {
         int64_t now_ns = monotonic_ns();
-        /* relaxed: a flag that is polled, and sums for the progress line. */
+        /* relaxed: a flag that is polled. */
         if (atomic_load_explicit(c->interrupted, memory_order_relaxed))
             return false;
         hgi_breaker_watch_look(&load->watch, load->breaker);
         closed_ns = is_closed(load) ? closed_ns + TICK_NS : 0;
         if (closed_suffices && closed_ns >= r->settings.calm_ns)
             return true;
-        if (hgi_progress_due(&c->progress, now_ns))
-            hgi_progress_line(&c->progress,
-                              "outage %" PRIu32 " of %" PRIu32 "   breaker %s   %" PRIu64
-                              " answered, %" PRIu64 " failed, %" PRIu64 " refused",
-                              r->outage_count, r->settings.outages,
-                              hg_breaker_state_name(hg_breaker_state_now(load->breaker)),
-                              atomic_load_explicit(&load->answered, memory_order_relaxed),
-                              atomic_load_explicit(&load->failed, memory_order_relaxed),
-                              atomic_load_explicit(&load->refused, memory_order_relaxed));
+        if (hgi_screen_due(&c->screen, now_ns))
+            show(c, now_ns);
         sleep_until_ns(now_ns + TICK_NS);
     }
     return true;
-}
-
-static struct hgi_outage counts_now(struct load *load)
-{
-    return (struct hgi_outage) {
-        .answered = atomic_load_explicit(&load->answered, memory_order_relaxed),
-        .failed = atomic_load_explicit(&load->failed, memory_order_relaxed),
-        .refused = atomic_load_explicit(&load->refused, memory_order_relaxed),
-    };
 }
 
 /* One outage, and the time after it. False: *problem says, or it was interrupted. */
@@ -287,9 +305,9 @@ bool hgi_breaker_run(struct hgi_breaker_results *results, const atomic_bool *int
         results->began_ns = monotonic_ns();
         hgi_breaker_watch_begin(&load.watch, results->began_ns, 0, s->breaker.half_open_max_calls);
         hg_breaker_listen(load.breaker, on_turn, &load, NULL);
-        hgi_progress_begin(&c.progress, s->quiet);
+        hgi_screen_begin(&c.screen, s->quiet, s->plain);
         well = run_threads(&c, threads, problem);
-        hgi_progress_end(&c.progress);
+        hgi_screen_end(&c.screen);
         hg_breaker_unlisten(load.breaker, on_turn, &load);
         hgi_breaker_watch_read(&load.watch, monotonic_ns(), &results->counts);
         results->snapshot.size = sizeof results->snapshot;

@@ -91,8 +91,8 @@ static void make_table(struct hgi_option table[TABLE_MAX], struct chaos_options 
           8 << 20 },
         { 0, "pause", HGI_OPTION_DURATION, &s->pause_ns, "TIME",
           "of a thread between calls, at most (5ms)", 0, 10 * NS_PER_S },
-        { 0, "duration", HGI_OPTION_DURATION, &s->length_ns, "TIME", "of the run", NS_PER_S,
-          1000 * 3600 * NS_PER_S },
+        { 0, "duration", HGI_OPTION_DURATION, &s->length_ns, "TIME",
+          s->soak ? "of all rounds (1h)" : "of the run (30s)", NS_PER_S, 1000 * 3600 * NS_PER_S },
         { 0, "seed", HGI_OPTION_NUMBER, &s->seed, "N", "of the schedule and the choices", 0, 0 },
         { 0, "policy", HGI_OPTION_TEXT, &s->policy, "FILE", "of the library; JSON", 0, 0 },
         { 0, "attempt-timeout", HGI_OPTION_DURATION, &s->attempt_timeout_ns, "TIME",
@@ -114,6 +114,12 @@ static void make_table(struct hgi_option table[TABLE_MAX], struct chaos_options 
           3600 * NS_PER_S },
         { 0 },
     };
+    const struct hgi_option record[] = {
+        { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Record", 0, 0 },
+        { 0, "csv", HGI_OPTION_TEXT, &o->outputs.csv, "DIR",
+          "every latency and the series over time, as files in DIR", 0, 0 },
+        { 0 },
+    };
     const struct hgi_option rest[] = {
         { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Server (none: one of the tool's own)", 0, 0 },
         { 'h', "host", HGI_OPTION_TEXT, &o->server.host, "HOST", "its name (127.0.0.1)", 0, 0 },
@@ -128,16 +134,18 @@ static void make_table(struct hgi_option table[TABLE_MAX], struct chaos_options 
           0, 0 },
         { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->outputs.json, "[=F]",
           "results as JSON, to stdout instead of the table, or to F", 0, 0 },
+        { 0, "hgrm", HGI_OPTION_TEXT, &o->outputs.hgrm, "F",
+          "the latencies as HdrHistogram's plotter reads them", 0, 0 },
         { 0, "assert", HGI_OPTION_TEXTS, &o->outputs.assertions, "EXPR",
           "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
+        { 0, "no-color", HGI_OPTION_FLAG, &o->outputs.plain, NULL, "as with NO_COLOR set", 0, 0 },
         { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
           0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
         { 0 },
     };
     size_t at = add(table, 0, load);
-    if (s->soak)
-        at = add(table, at, rounds);
+    at = add(table, at, s->soak ? rounds : record);
     add(table, at, rest);
 }
 
@@ -177,6 +185,8 @@ static bool parse(struct chaos_options *o, int count, char *const *arguments,
         return true;
     }
     o->settings.quiet = o->outputs.quiet;
+    o->settings.plain = o->outputs.plain;
+    o->settings.record = o->outputs.csv != NULL;
     if (!o->settings.soak)
         o->settings.round_ns = o->settings.length_ns;
     return hgi_target_from_flags(&o->settings.target, &o->server, problem) &&
@@ -202,8 +212,9 @@ static void complete(struct hgi_chaos_settings *s, cJSON *policy)
     }
 }
 
-static const struct hgi_forms forms = { hgi_chaos_table, hgi_chaos_json, hgi_chaos_html,
-                                        hgi_chaos_figures };
+static const struct hgi_forms forms = { hgi_chaos_table,   hgi_chaos_json,    hgi_chaos_html,
+                                        hgi_chaos_figures, hgi_chaos_latency, hgi_chaos_recording,
+                                        hgi_chaos_series };
 
 static int fail(int code, const char *text)
 {
@@ -240,6 +251,7 @@ static int run(const struct chaos_options *o, cJSON *policy, const char *command
     } else if (!hgi_assertions_hold(&o->outputs, &forms, results)) {
         code = HGI_EXIT_ASSERTION;
     }
+    hgi_recording_free(&results->sum.recording);
     free(results);
     return code;
 }

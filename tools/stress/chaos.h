@@ -36,6 +36,8 @@ struct hgi_chaos_settings {
     struct hgi_toxics toxics;
     struct hgi_server_faults server_faults;
     bool quiet;
+    bool plain;  /* no colour */
+    bool record; /* every latency */
 };
 
 enum { HGI_CHAOS_SLICES = 240, HGI_CHAOS_SAMPLES = 1024 };
@@ -57,6 +59,7 @@ struct hgi_chaos_results {
     char server[32];
     char began_at[32];
     bool interrupted;
+    int64_t began_ns; /* CLOCK_MONOTONIC */
     int64_t took_ns;
     uint32_t rounds;     /* begun */
     uint64_t round_seed; /* of the last one */
@@ -66,8 +69,8 @@ struct hgi_chaos_results {
     uint64_t server_struck[HGI_SERVER_FAULT_KINDS];
     uint32_t slices;
     struct {
-        uint32_t answered;
-        uint32_t failed;
+        double answered; /* calls that ended between two looks count to each slice for its share */
+        double failed;
     } slice[HGI_CHAOS_SLICES];
     struct hgi_worker sum;
     struct hg_pool_stats stats;
@@ -121,5 +124,8 @@ void hgi_chaos_table(FILE *out, const void *arg, bool colour);
 cJSON *hgi_chaos_json(const void *arg);
 void hgi_chaos_figures(struct hgi_figures *out, const void *arg);
 bool hgi_chaos_html(FILE *out, const void *arg, struct hgi_problem *problem);
+const struct hgi_histogram *hgi_chaos_latency(const void *arg);
+const struct hgi_recording *hgi_chaos_recording(const void *arg, int64_t *began_ns);
+bool hgi_chaos_series(FILE *out, const void *arg, struct hgi_problem *problem);
 
 #endif

@@ -73,18 +73,38 @@ static void draw_breaker(FILE *out, const struct hgi_chaos_results *r, int lane)
             HGI_PLOT_LEFT - 6, y + 10);
 }
 
+/* When a fault next begins, after that time. */
+static int64_t next_beginning(const struct hgi_chaos_results *r, int64_t after_ns)
+{
+    int64_t next_ns = INT64_MAX;
+    for (uint32_t i = 0; i < r->toxics.count; i++)
+        if (r->toxics.toxic[i].from_ns > after_ns && r->toxics.toxic[i].from_ns < next_ns)
+            next_ns = r->toxics.toxic[i].from_ns;
+    for (uint32_t i = 0; i < r->server_faults.count; i++)
+        if (r->server_faults.fault[i].from_ns > after_ns &&
+            r->server_faults.fault[i].from_ns < next_ns)
+            next_ns = r->server_faults.fault[i].from_ns;
+    return next_ns;
+}
+
 static void draw_lanes(FILE *out, const struct hgi_chaos_results *r)
 {
     int lane = 1;
     draw_breaker(out, r, 0);
     if (r->settings.soak)
         return;
-    for (uint32_t i = 0; i < r->toxics.count; i++)
-        draw_fault(out, r, lane++, hgi_toxic_name(r->toxics.toxic[i].kind),
-                   r->toxics.toxic[i].from_ns, r->toxics.toxic[i].until_ns);
-    for (uint32_t i = 0; i < r->server_faults.count; i++)
-        draw_fault(out, r, lane++, hgi_server_fault_name(r->server_faults.fault[i].kind),
-                   r->server_faults.fault[i].from_ns, r->server_faults.fault[i].until_ns);
+    /* In the order of time; of two that begin together the one of the proxy first. */
+    for (int64_t from_ns = -1; lane <= (int)(r->toxics.count + r->server_faults.count);) {
+        from_ns = next_beginning(r, from_ns);
+        for (uint32_t i = 0; i < r->toxics.count; i++)
+            if (r->toxics.toxic[i].from_ns == from_ns)
+                draw_fault(out, r, lane++, hgi_toxic_name(r->toxics.toxic[i].kind), from_ns,
+                           r->toxics.toxic[i].until_ns);
+        for (uint32_t i = 0; i < r->server_faults.count; i++)
+            if (r->server_faults.fault[i].from_ns == from_ns)
+                draw_fault(out, r, lane++, hgi_server_fault_name(r->server_faults.fault[i].kind),
+                           from_ns, r->server_faults.fault[i].until_ns);
+    }
 }
 
 static void draw_calls(FILE *out, const struct hgi_chaos_results *r)
@@ -111,8 +131,8 @@ static void draw_calls(FILE *out, const struct hgi_chaos_results *r)
     for (uint32_t i = 0; i < r->slices; i++) {
         double good = r->slice[i].answered / slice_s / top;
         double bad = r->slice[i].failed / slice_s / top;
-        snprintf(title, sizeof title, "%.2f s: %" PRIu32 " answered, %" PRIu32 " failed",
-                 i * slice_s, r->slice[i].answered, r->slice[i].failed);
+        snprintf(title, sizeof title, "%.2f s: %.0f answered, %.0f failed", i * slice_s,
+                 r->slice[i].answered, r->slice[i].failed);
         hgi_plot_bar(out, "good", HGI_PLOT_LEFT + width * i, width, 0, good, title);
         if (bad > 0)
             hgi_plot_bar(out, "wasted", HGI_PLOT_LEFT + width * i, width, good, good + bad, title);

@@ -8,6 +8,7 @@
 #include "tools/stress/concurrency.h"
 #include "tools/stress/proxy.h"
 #include "tools/stress/saboteur.h"
+#include "tools/stress/screen.h"
 
 struct hgi_chaos_run {
     struct hgi_chaos_results *results;
@@ -28,8 +29,9 @@ struct hgi_chaos_run {
     int64_t round_ns; /* the round began */
     int64_t well_since_ns;
     uint64_t ticks;
-    struct hgi_progress progress;
-    uint64_t done_noted; /* of the slices */
+    struct hgi_screen screen;
+    int64_t noted_ns; /* of the slices */
+    uint64_t done_noted;
     uint64_t failed_noted;
     uint64_t done_sampled;
     uint64_t failed_sampled;

@@ -313,3 +313,28 @@ void hgi_chaos_figures(struct hgi_figures *out, const void *arg)
     }
     hgi_figures_add_latency(out, NULL, &sum->latency);
 }
+
+/* --- files --- */
+
+const struct hgi_histogram *hgi_chaos_latency(const void *arg)
+{
+    return &((const struct hgi_chaos_results *)arg)->sum.latency;
+}
+
+const struct hgi_recording *hgi_chaos_recording(const void *arg, int64_t *began_ns)
+{
+    const struct hgi_chaos_results *r = arg;
+    *began_ns = r->began_ns;
+    return &r->sum.recording;
+}
+
+bool hgi_chaos_series(FILE *out, const void *arg, struct hgi_problem *problem)
+{
+    const struct hgi_chaos_results *r = arg;
+    (void)problem;
+    fputs("from_ns,answered,failed\n", out);
+    for (uint32_t i = 0; i < r->slices; i++)
+        fprintf(out, "%" PRId64 ",%.1f,%.1f\n", r->settings.length_ns / HGI_CHAOS_SLICES * i,
+                r->slice[i].answered, r->slice[i].failed);
+    return true;
+}

@@ -112,6 +112,7 @@ static bool start_workers(struct hgi_chaos_run *run, struct hgi_problem *problem
         struct hgi_worker *worker = &run->workers[run->started];
         worker->work = &run->work;
         worker->number = run->started;
+        worker->recording.on = s->record;
         worker->random = random_mix(s->seed + run->started);
         for (uint32_t k = 0; k < HGI_WORKER_KEYS; k++)
             worker->ledger[k].key = (uint64_t)run->started * HGI_WORKER_KEYS + k;
@@ -252,6 +253,7 @@ static bool load(struct hgi_chaos_run *run, cJSON *policy, struct hgi_problem *p
     well = well && start_workers(run, problem);
     if (well) {
         run->began_ns = monotonic_ns();
+        r->began_ns = run->began_ns;
         run->watch.began_ns = run->began_ns; /* no fault is on yet, and so no transition */
         run->well_since_ns = run->began_ns;
         plan(run, run->began_ns);

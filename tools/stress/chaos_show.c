@@ -40,25 +40,31 @@ static void describe_faults(const struct hgi_chaos_run *run, int64_t since_ns, c
 
 void hgi_chaos_show_begin(struct hgi_chaos_run *run)
 {
-    hgi_progress_begin(&run->progress, run->results->settings.quiet);
+    hgi_screen_begin(&run->screen, run->results->settings.quiet, run->results->settings.plain);
     run->sampled_ns = run->began_ns;
 }
 
-/* Slices that have passed since the last look share what was done. */
+/* What was done since the last look goes to the slices of the time between, to each for its share. */
 static void note_slices(struct hgi_chaos_run *run, int64_t at_ns, uint64_t done, uint64_t failed)
 {
     struct hgi_chaos_results *r = run->results;
-    int64_t slice_ns = r->settings.length_ns / HGI_CHAOS_SLICES;
-    int64_t whole = at_ns / slice_ns;
-    for (; r->slices < HGI_CHAOS_SLICES && (int64_t)r->slices < whole; r->slices++) {
-        uint64_t left = (uint64_t)(whole - (int64_t)r->slices);
-        uint64_t bad = (failed - run->failed_noted) / left;
-        uint64_t all = (done - run->done_noted) / left;
-        r->slice[r->slices].failed = (uint32_t)bad;
-        r->slice[r->slices].answered = (uint32_t)(all > bad ? all - bad : 0);
-        run->failed_noted += bad;
-        run->done_noted += all;
+    const int64_t slice_ns = r->settings.length_ns / HGI_CHAOS_SLICES;
+    const double bad = (double)(failed - run->failed_noted);
+    const double good = (double)(done - run->done_noted) - bad;
+    const int64_t from_ns = run->noted_ns;
+    if (at_ns <= from_ns)
+        return;
+    for (int64_t i = from_ns / slice_ns; i < HGI_CHAOS_SLICES && i * slice_ns < at_ns; i++) {
+        int64_t begin_ns = i * slice_ns > from_ns ? i * slice_ns : from_ns;
+        int64_t end_ns = (i + 1) * slice_ns < at_ns ? (i + 1) * slice_ns : at_ns;
+        double share = (double)(end_ns - begin_ns) / (double)(at_ns - from_ns);
+        r->slice[i].failed += bad * share;
+        r->slice[i].answered += good * share;
+        r->slices = (uint32_t)(i + 1);
     }
+    run->noted_ns = at_ns;
+    run->done_noted = done;
+    run->failed_noted = failed;
 }
 
 /* Take the latencies since the last sample out of the live histogram. */
@@ -96,7 +102,7 @@ static void thin_out(struct hgi_chaos_results *r)
 static void print_sample(struct hgi_chaos_run *run, const struct hgi_chaos_sample *sample)
 {
     char at[32], calls[HGI_CELL_SIZE], p99[HGI_CELL_SIZE], memory[HGI_CELL_SIZE];
-    hgi_progress_end(&run->progress);
+    hgi_screen_end(&run->screen);
     fprintf(
         stderr,
         "%8s  %s calls, %" PRIu64 " failed, p99 %s, %s resident, %" PRId64 " descriptors, %" PRId64
@@ -132,7 +138,8 @@ static void sample(struct hgi_chaos_run *run, int64_t now_ns, uint64_t done, uin
 void hgi_chaos_show(struct hgi_chaos_run *run, int64_t now_ns)
 {
     struct hgi_chaos_results *r = run->results;
-    char count[HGI_CELL_SIZE], faults[160];
+    char state[160];
+    struct hg_breaker_snapshot breaker = { .size = sizeof breaker };
     /* relaxed: sums for pictures and the progress line. */
     uint64_t done = atomic_load_explicit(&run->work.live.done, memory_order_relaxed);
     uint64_t failed = atomic_load_explicit(&run->work.live.failed, memory_order_relaxed);
@@ -140,15 +147,24 @@ void hgi_chaos_show(struct hgi_chaos_run *run, int64_t now_ns)
     note_slices(run, at_ns, done, failed);
     if (r->settings.soak && now_ns - run->sampled_ns >= r->settings.sample_ns * r->sample_stride)
         sample(run, now_ns, done, failed);
-    if (!hgi_progress_due(&run->progress, now_ns) ||
-        (r->settings.soak && !run->progress.terminal)) /* which has its lines */
+    if (!hgi_screen_due(&run->screen, now_ns) ||
+        (r->settings.soak && !run->screen.progress.terminal)) /* which has its lines */
         return;
-    describe_faults(run, now_ns - run->round_ns, faults, sizeof faults);
-    hgi_progress_line(
-        &run->progress, "%.1f of %.1f s   %s calls, %" PRIu64 " failed   breaker %s   now: %s",
-        (double)at_ns / 1e9, (double)r->settings.length_ns / 1e9,
-        hgi_format_count(count, sizeof count, done), failed,
-        hg_breaker_state_name(hg_breaker_state_now(hg_pool_breaker(run->work.pool))), faults);
+    hg_breaker_take_snapshot(hg_pool_breaker(run->work.pool), &breaker);
+    snprintf(state, sizeof state, "now: ");
+    describe_faults(run, now_ns - run->round_ns, state + 5, sizeof state - 5);
+    hgi_screen_show(&run->screen, &(struct hgi_screen_view) {
+                                      .now_ns = now_ns,
+                                      .began_ns = run->began_ns,
+                                      .length_ns = r->settings.length_ns,
+                                      .what = r->settings.soak ? "soak" : "chaos",
+                                      .state = state,
+                                      .requests = r->stats.attempts + r->stats.dials,
+                                      .answered = done > failed ? done - failed : 0,
+                                      .failed = failed,
+                                      .pool = &r->stats,
+                                      .breaker = &breaker,
+                                  });
 }
 
 void hgi_chaos_show_end(struct hgi_chaos_run *run, int64_t now_ns)
@@ -156,5 +172,5 @@ void hgi_chaos_show_end(struct hgi_chaos_run *run, int64_t now_ns)
     note_slices(run, now_ns - run->began_ns,
                 atomic_load_explicit(&run->work.live.done, memory_order_relaxed),
                 atomic_load_explicit(&run->work.live.failed, memory_order_relaxed));
-    hgi_progress_end(&run->progress);
+    hgi_screen_end(&run->screen);
 }

@@ -72,8 +72,13 @@ static bool parse(struct concurrency_options *o, int count, char *const *argumen
           0, 0 },
         { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->outputs.json, "[=F]",
           "results as JSON, to stdout instead of the table, or to F", 0, 0 },
+        { 0, "csv", HGI_OPTION_TEXT, &o->outputs.csv, "DIR",
+          "every latency and the series over time, as files in DIR", 0, 0 },
+        { 0, "hgrm", HGI_OPTION_TEXT, &o->outputs.hgrm, "F",
+          "the latencies as HdrHistogram's plotter reads them", 0, 0 },
         { 0, "assert", HGI_OPTION_TEXTS, &o->outputs.assertions, "EXPR",
           "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
+        { 0, "no-color", HGI_OPTION_FLAG, &o->outputs.plain, NULL, "as with NO_COLOR set", 0, 0 },
         { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
           0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
@@ -88,13 +93,17 @@ static bool parse(struct concurrency_options *o, int count, char *const *argumen
         return true;
     }
     s->quiet = o->outputs.quiet;
+    s->plain = o->outputs.plain;
+    s->record = o->outputs.csv != NULL;
     if (o->only && !hgi_ops_parse(&s->only, o->only, problem))
         return false;
     return hgi_target_from_flags(&s->target, &o->server, problem);
 }
 
-static const struct hgi_forms forms = { hgi_concurrency_table, hgi_concurrency_json,
-                                        hgi_concurrency_html, hgi_concurrency_figures };
+static const struct hgi_forms forms = { hgi_concurrency_table,   hgi_concurrency_json,
+                                        hgi_concurrency_html,    hgi_concurrency_figures,
+                                        hgi_concurrency_latency, hgi_concurrency_recording,
+                                        hgi_concurrency_series };
 
 static int fail(int code, const char *text)
 {
@@ -133,6 +142,7 @@ static int run(const struct concurrency_options *o, cJSON *policy, const char *c
     } else if (!hgi_assertions_hold(&o->outputs, &forms, results)) {
         code = HGI_EXIT_ASSERTION;
     }
+    hgi_recording_free(&results->sum.recording);
     free(results);
     return code;
 }

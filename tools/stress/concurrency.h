@@ -25,6 +25,8 @@ struct hgi_concurrency_settings {
     struct hgi_target target; /* not given: a redis-server of the tool's own */
     const char *policy;       /* path of the file; NULL: none */
     bool quiet;
+    bool plain;  /* no colour */
+    bool record; /* every latency */
 };
 
 enum { HGI_SLICES = 120 }; /* of a run's length, for the picture of its rate */
@@ -35,6 +37,7 @@ struct hgi_concurrency_results {
     char server[32];     /* its version */
     char began_at[32];   /* wall clock, ISO 8601 */
     bool interrupted;
+    int64_t began_ns; /* CLOCK_MONOTONIC */
     int64_t took_ns;
     uint32_t slices;                 /* that were measured whole */
     uint64_t slice_done[HGI_SLICES]; /* calls that ended in each */
@@ -51,8 +54,8 @@ struct hgi_concurrency_results {
 bool hgi_concurrency_run(struct hgi_concurrency_results *results, cJSON *policy,
                          const atomic_bool *interrupted, struct hgi_problem *problem);
 
-/* Add what a worker counted to the sum. */
-void hgi_concurrency_add(struct hgi_worker *sum, const struct hgi_worker *worker);
+/* Add what a worker counted to the sum. What it recorded moves there. */
+void hgi_concurrency_add(struct hgi_worker *sum, struct hgi_worker *worker);
 
 uint64_t hgi_concurrency_calls(const struct hgi_concurrency_results *results);
 
@@ -78,5 +81,8 @@ void hgi_concurrency_table(FILE *out, const void *arg, bool colour);
 cJSON *hgi_concurrency_json(const void *arg);
 void hgi_concurrency_figures(struct hgi_figures *out, const void *arg);
 bool hgi_concurrency_html(FILE *out, const void *arg, struct hgi_problem *problem);
+const struct hgi_histogram *hgi_concurrency_latency(const void *arg);
+const struct hgi_recording *hgi_concurrency_recording(const void *arg, int64_t *began_ns);
+bool hgi_concurrency_series(FILE *out, const void *arg, struct hgi_problem *problem);
 
 #endif

@@ -15,7 +15,7 @@ static void keep_first(char *into, size_t size, const char *text)
         snprintf(into, size, "%s", text);
 }
 
-void hgi_concurrency_add(struct hgi_worker *sum, const struct hgi_worker *worker)
+void hgi_concurrency_add(struct hgi_worker *sum, struct hgi_worker *worker)
 {
     for (int op = 0; op < HGI_OPS; op++)
         sum->calls[op] += worker->calls[op];
@@ -46,6 +46,7 @@ void hgi_concurrency_add(struct hgi_worker *sum, const struct hgi_worker *worker
     keep_first(sum->first_over, sizeof sum->first_over, worker->first_over);
     keep_first(sum->first_overrun, sizeof sum->first_overrun, worker->first_overrun);
     hgi_histogram_merge(&sum->latency, &worker->latency);
+    hgi_recording_move(&sum->recording, &worker->recording);
 }
 
 uint64_t hgi_concurrency_calls(const struct hgi_concurrency_results *results)

@@ -17,6 +17,7 @@
 #include "tools/common/timing.h"
 #include "tools/stress/concurrency.h"
 #include "tools/stress/recipe.h"
+#include "tools/stress/screen.h"
 #include "tools/stress/stamp.h"
 #include "tools/stress/vitals.h"
 
@@ -70,7 +71,9 @@ static void look_after(struct run *run, const struct footing *before)
     bool told = before->connections >= 0 && after.connections >= 0;
     r->connections_left = told ? after.connections - before->connections : -1;
     r->descriptors_left = after.descriptors - before->descriptors;
-    r->memory_left = after.memory - before->memory;
+    /* What was recorded is not left over: it is still to be written. */
+    r->memory_left = after.memory - before->memory -
+                     (int64_t)(r->sum.recording.size * sizeof *r->sum.recording.record);
 }
 
 /* --- keys --- */
@@ -149,6 +152,7 @@ static bool start_workers(struct run *run, struct hgi_problem *problem)
         struct hgi_worker *worker = &run->workers[run->started];
         worker->work = &run->work;
         worker->number = run->started;
+        worker->recording.on = s->record;
         worker->random = random_mix(s->seed + run->started);
         for (uint32_t k = 0; k < HGI_WORKER_KEYS; k++)
             worker->ledger[k].key = (uint64_t)run->started * HGI_WORKER_KEYS + k;
@@ -176,14 +180,27 @@ static void join_workers(struct run *run)
     free(run->workers);
 }
 
-static void show(const struct run *run, struct hgi_progress *progress, int64_t at_ns, uint64_t done)
+static void show(const struct run *run, struct hgi_screen *screen, int64_t at_ns, uint64_t done)
 {
-    char count[HGI_CELL_SIZE], rate[HGI_CELL_SIZE];
-    hgi_progress_line(
-        progress, "%.1f of %.1f s   %s calls, %s per second   every reply checked",
-        (double)at_ns / 1e9, (double)run->results->settings.length_ns / 1e9,
-        hgi_format_count(count, sizeof count, done),
-        hgi_format_count(rate, sizeof rate, (uint64_t)((double)done * 1e9 / (double)(at_ns + 1))));
+    const struct hgi_concurrency_results *r = run->results;
+    /* relaxed: a sum. */
+    uint64_t failed = atomic_load_explicit(&run->work.live.failed, memory_order_relaxed);
+    struct hg_breaker_snapshot breaker = { .size = sizeof breaker };
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(run->work.pool, &stats);
+    hg_breaker_take_snapshot(hg_pool_breaker(run->work.pool), &breaker);
+    hgi_screen_show(screen, &(struct hgi_screen_view) {
+                                .now_ns = r->began_ns + at_ns,
+                                .began_ns = r->began_ns,
+                                .length_ns = r->settings.length_ns,
+                                .what = "concurrency",
+                                .state = "every reply checked",
+                                .requests = stats.attempts + stats.dials,
+                                .answered = done > failed ? done - failed : 0,
+                                .failed = failed,
+                                .pool = &stats,
+                                .breaker = &breaker,
+                            });
 }
 
 /* Until the time is over; what was done until the end of each slice is noted. */
@@ -192,10 +209,11 @@ static void watch(struct run *run)
     struct hgi_concurrency_results *r = run->results;
     const int64_t slice_ns = r->settings.length_ns / HGI_SLICES;
     int64_t began_ns = monotonic_ns();
+    r->began_ns = began_ns;
     int64_t at_ns = 0;
     uint64_t noted = 0;
-    struct hgi_progress progress;
-    hgi_progress_begin(&progress, r->settings.quiet);
+    struct hgi_screen screen;
+    hgi_screen_begin(&screen, r->settings.quiet, r->settings.plain);
     while (at_ns < r->settings.length_ns && !is_interrupted(run)) {
         sleep_until_ns(began_ns + at_ns + (slice_ns < TICK_NS ? slice_ns : TICK_NS));
         at_ns = monotonic_ns() - began_ns;
@@ -208,10 +226,10 @@ static void watch(struct run *run)
             r->slice_done[r->slices] = share;
             noted += share;
         }
-        if (hgi_progress_due(&progress, at_ns + began_ns))
-            show(run, &progress, at_ns, done);
+        if (hgi_screen_due(&screen, at_ns + began_ns))
+            show(run, &screen, at_ns, done);
     }
-    hgi_progress_end(&progress);
+    hgi_screen_end(&screen);
     r->took_ns = at_ns;
     r->interrupted = is_interrupted(run);
 }

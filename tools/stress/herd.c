@@ -59,10 +59,31 @@ static bool parse_capacity(uint32_t *out, const char *text, struct hgi_problem *
     return true;
 }
 
+/* The words of the command line that have a grammar of their own. */
+static bool read_words(struct herd_options *o, struct hgi_problem *problem)
+{
+    static const char *const ways[] = { "kill", "stop", "shutdown" };
+    struct hgi_herd_settings *s = &o->settings;
+    s->toxics.seed = s->seed;
+    if ((o->capacity && !parse_capacity(&s->capacity_per_s, o->capacity, problem)) ||
+        (o->toxics && !hgi_toxics_parse(&s->toxics, o->toxics, problem)))
+        return false;
+    if (!o->fault)
+        o->fault = s->capacity_per_s ? "stop" : "kill";
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(o->fault, ways[i]) == 0) {
+            s->way = (enum hgi_outage_way)i;
+            return hgi_strategies_parse(o->strategies, &o->count, o->compare, problem) &&
+                   (s->outage.high <= s->length_ns ||
+                    hgi_problem_set(problem, "--outage ends after the trial does (--duration)"));
+        }
+    }
+    return hgi_problem_set(problem, "--fault: '%s' is none of kill, stop, shutdown", o->fault);
+}
+
 static bool parse(struct herd_options *o, int count, char *const *arguments,
                   struct hgi_problem *problem)
 {
-    static const char *const ways[] = { "kill", "stop", "shutdown" };
     struct hgi_herd_settings *s = &o->settings;
     const struct hgi_option table[] = {
         { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Load", 0, 0 },
@@ -103,6 +124,7 @@ static bool parse(struct herd_options *o, int count, char *const *arguments,
           "results as JSON, to stdout instead of the table, or to F", 0, 0 },
         { 0, "assert", HGI_OPTION_TEXTS, &o->outputs.assertions, "EXPR",
           "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
+        { 0, "no-color", HGI_OPTION_FLAG, &o->outputs.plain, NULL, "as with NO_COLOR set", 0, 0 },
         { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
           0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
@@ -116,21 +138,7 @@ static bool parse(struct herd_options *o, int count, char *const *arguments,
         fputs(examples, stdout);
         return true;
     }
-    s->toxics.seed = s->seed;
-    if ((o->capacity && !parse_capacity(&s->capacity_per_s, o->capacity, problem)) ||
-        (o->toxics && !hgi_toxics_parse(&s->toxics, o->toxics, problem)))
-        return false;
-    if (!o->fault)
-        o->fault = s->capacity_per_s ? "stop" : "kill";
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(o->fault, ways[i]) == 0) {
-            s->way = (enum hgi_outage_way)i;
-            return hgi_strategies_parse(o->strategies, &o->count, o->compare, problem) &&
-                   (s->outage.high <= s->length_ns ||
-                    hgi_problem_set(problem, "--outage ends after the trial does (--duration)"));
-        }
-    }
-    return hgi_problem_set(problem, "--fault: '%s' is none of kill, stop, shutdown", o->fault);
+    return read_words(o, problem);
 }
 
 /* What neither the command line nor the file says. */
@@ -197,8 +205,9 @@ static bool run_trials(struct hgi_herd_results *results, const struct herd_optio
     return well;
 }
 
-static const struct hgi_forms forms = { hgi_report_table, hgi_report_json, hgi_report_html,
-                                        hgi_report_figures };
+static const struct hgi_forms forms = {
+    hgi_report_table, hgi_report_json, hgi_report_html, hgi_report_figures, NULL, NULL, NULL
+};
 
 static int run(const struct herd_options *o, cJSON *policy, const char *command)
 {

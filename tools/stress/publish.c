@@ -1,12 +1,56 @@
 /* Results on their way out; see publish.h. */
 #include "tools/stress/publish.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <herdgate/version.h>
 
 #include "tools/common/output.h"
 #include "tools/common/terminal.h"
+
+/* Results on their way into a file. */
+struct parcel {
+    const struct hgi_forms *forms;
+    const void *results;
+};
+
+static bool write_hgrm(FILE *out, const void *arg, struct hgi_problem *problem)
+{
+    const struct parcel *parcel = arg;
+    (void)problem;
+    hgi_hgrm_write(out, parcel->forms->latency(parcel->results));
+    return true;
+}
+
+static bool write_latencies(FILE *out, const void *arg, struct hgi_problem *problem)
+{
+    const struct parcel *parcel = arg;
+    int64_t began_ns;
+    const struct hgi_recording *recording = parcel->forms->recording(parcel->results, &began_ns);
+    return hgi_recording_write(out, recording, began_ns, problem);
+}
+
+static bool write_series(FILE *out, const void *arg, struct hgi_problem *problem)
+{
+    const struct parcel *parcel = arg;
+    return parcel->forms->series(out, parcel->results, problem);
+}
+
+static bool write_csv(const char *directory, const struct parcel *parcel,
+                      struct hgi_problem *problem)
+{
+    char path[PATH_MAX];
+    if (mkdir(directory, 0777) != 0 && errno != EEXIST)
+        return hgi_problem_set(problem, "%s: %s", directory, strerror(errno));
+    snprintf(path, sizeof path, "%s/latencies.csv", directory);
+    if (!hgi_output_file(path, write_latencies, parcel, problem))
+        return false;
+    snprintf(path, sizeof path, "%s/series.csv", directory);
+    return hgi_output_file(path, write_series, parcel, problem);
+}
 
 bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
                  const void *results, struct hgi_problem *problem)
@@ -14,7 +58,7 @@ bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *form
     bool json_to_stdout = outputs->json && (!*outputs->json || strcmp(outputs->json, "-") == 0);
     bool speaks = !outputs->quiet && !json_to_stdout;
     if (speaks)
-        forms->table(stdout, results, hgi_terminal_colour(stdout));
+        forms->table(stdout, results, !outputs->plain && hgi_terminal_colour(stdout));
     if (outputs->json) {
         cJSON *json = forms->json(results);
         bool well = json ? hgi_output_json(outputs->json, json, problem)
@@ -24,6 +68,11 @@ bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *form
             return false;
     }
     if (outputs->report && !hgi_output_file(outputs->report, forms->page, results, problem))
+        return false;
+    const struct parcel parcel = { forms, results };
+    if (outputs->hgrm && !hgi_output_file(outputs->hgrm, write_hgrm, &parcel, problem))
+        return false;
+    if (outputs->csv && !write_csv(outputs->csv, &parcel, problem))
         return false;
     if (outputs->report && speaks)
         printf("The pictures: %s\n", outputs->report);

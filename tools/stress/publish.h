@@ -10,12 +10,16 @@
 #include "tools/common/options.h"
 #include "tools/common/problem.h"
 #include "tools/stress/assertion.h"
+#include "tools/stress/recording.h"
 
 /* What the command line said. */
 struct hgi_outputs {
     const char *json;   /* NULL: none; "" or "-": to stdout instead of the table; else a file */
     const char *report; /* of the page; NULL: none */
+    const char *csv;    /* a directory for every latency and what happened over time; NULL: none */
+    const char *hgrm;   /* of the latencies; NULL: none */
     bool quiet;
+    bool plain; /* no colour */
     struct hgi_texts assertions;
 };
 
@@ -25,6 +29,11 @@ struct hgi_forms {
     cJSON *(*json)(const void *results); /* NULL: out of memory */
     bool (*page)(FILE *out, const void *results, struct hgi_problem *problem);
     void (*figures)(struct hgi_figures *out, const void *results);
+    const struct hgi_histogram *(*latency)(
+        const void *results); /* for --hgrm; NULL: there is none */
+    /* For --csv: every latency, whose times count from *began_ns, and the series; NULL: there are none. */
+    const struct hgi_recording *(*recording)(const void *results, int64_t *began_ns);
+    bool (*series)(FILE *out, const void *results, struct hgi_problem *problem);
 };
 
 /* Before a run: are all --assert well formed, and of figures that there will be? `empty` are results

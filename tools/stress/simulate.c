@@ -171,7 +171,7 @@ static void as_figures(struct hgi_figures *out, const void *results)
     }
 }
 
-static const struct hgi_forms forms = { print_tables, as_json, NULL, as_figures };
+static const struct hgi_forms forms = { print_tables, as_json, NULL, as_figures, NULL, NULL, NULL };
 
 static int fail(int code, const struct hgi_problem *problem)
 {
@@ -221,6 +221,7 @@ static bool parse(struct simulate_options *o, int count, char *const *arguments,
           "results as JSON, to stdout instead of the tables, or to F", 0, 0 },
         { 0, "assert", HGI_OPTION_TEXTS, &outputs->assertions, "EXPR",
           "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
+        { 0, "no-color", HGI_OPTION_FLAG, &outputs->plain, NULL, "as with NO_COLOR set", 0, 0 },
         { 'q', "quiet", HGI_OPTION_FLAG, &outputs->quiet, NULL, "no progress and no tables", 0, 0 },
         { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
         { 0 },

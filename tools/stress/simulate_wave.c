@@ -166,7 +166,7 @@ static void as_figures(struct hgi_figures *out, const void *results)
     }
 }
 
-static const struct hgi_forms forms = { print_table, as_json, NULL, as_figures };
+static const struct hgi_forms forms = { print_table, as_json, NULL, as_figures, NULL, NULL, NULL };
 
 static bool run(struct waves *w, const atomic_bool *interrupted, struct hgi_problem *problem)
 {

@@ -455,8 +455,8 @@ static void check_deadline(struct hgi_worker *worker, enum hgi_op op, int64_t ov
                  ops[op].name, (double)over_ns / 1e6, err->type < 0 ? err->message : "answered");
 }
 
-static void count(struct hgi_worker *worker, enum hgi_op op, hg_status status, int64_t elapsed_ns,
-                  const struct hg_trace *trace, const struct hg_error *err)
+static void count(struct hgi_worker *worker, enum hgi_op op, hg_status status, int64_t began_ns,
+                  int64_t elapsed_ns, const struct hg_trace *trace, const struct hg_error *err)
 {
     struct hgi_live *live = &worker->work->live;
     worker->calls[op]++;
@@ -469,6 +469,7 @@ static void count(struct hgi_worker *worker, enum hgi_op op, hg_status status, i
     atomic_fetch_add_explicit(&live->done, 1, memory_order_relaxed);
     if (status == HG_OK) {
         hgi_histogram_add(&worker->latency, elapsed_ns);
+        hgi_recording_add(&worker->recording, began_ns + elapsed_ns, elapsed_ns);
         atomic_fetch_add_explicit(&live->latency[hgi_histogram_index(elapsed_ns)], 1,
                                   memory_order_relaxed);
         return;
@@ -500,7 +501,7 @@ static void call(struct hgi_worker *worker)
     else
         status = do_pair(worker, op, &options, &err);
     int64_t elapsed_ns = monotonic_ns() - began_ns;
-    count(worker, op, status, elapsed_ns, &trace, &err);
+    count(worker, op, status, began_ns, elapsed_ns, &trace, &err);
     if (options.deadline_ns && elapsed_ns > options.deadline_ns)
         check_deadline(worker, op,
                        elapsed_ns - options.deadline_ns - (waited_ns(worker) - waited_before_ns),

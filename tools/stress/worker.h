@@ -13,6 +13,7 @@
 #include "tools/common/histogram.h"
 #include "tools/stress/ledger.h"
 #include "tools/stress/owners.h"
+#include "tools/stress/recording.h"
 #include "tools/stress/trial.h"
 
 enum { HGI_WORKER_KEYS = 8 };
@@ -95,6 +96,7 @@ struct hgi_worker {
     int64_t backoff_ns;
     int64_t elapsed_ns;
     struct hgi_histogram latency;
+    struct hgi_recording recording; /* of the same latencies, if it is on */
 };
 
 /* More than this after its deadline is no scheduling any more: a call is late. Its own wait for a
