@@ -144,6 +144,7 @@ static void counted_call(struct hgi_caller *caller, int64_t due_ns)
         return;
     }
     caller->failed_as[-status < HGI_STATUSES ? -status : 0]++;
+    atomic_fetch_add_explicit(&load->failed, 1, memory_order_relaxed);
     hgi_load_count(load, HGI_IN_FAILED, ended_ns, 1);
     if (down) {
         caller->failed_down++;

@@ -36,12 +36,9 @@ struct conductor {
     struct hgi_trial *trial;
     struct hgi_path path;
     const atomic_bool *interrupted;
-    struct hgi_progress *progress;
+    struct hgi_screen *screen;
     struct sample last;
     uint64_t attempts_at_down;
-    uint64_t answered_shown;
-    uint64_t attempts_shown;
-    int64_t shown_ns;
     pthread_mutex_t marks; /* guards the trial's marks and transitions */
 };
 
@@ -210,28 +207,31 @@ static bool bring_back(struct conductor *c, struct hgi_problem *problem)
 
 static void show(struct conductor *c)
 {
-    char a[32], b[32];
     struct hgi_load *load = &c->load;
+    struct hg_breaker_snapshot breaker = { .size = sizeof breaker };
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
     int64_t now_ns = monotonic_ns();
-    if (!hgi_progress_due(c->progress, now_ns))
+    if (!hgi_screen_due(c->screen, now_ns))
         return;
-    double seconds = (double)(now_ns - (c->shown_ns ? c->shown_ns : load->began_ns)) / 1e9;
-    uint64_t attempts = atomic_load_explicit(&load->attempts, memory_order_relaxed);
-    uint64_t answered = atomic_load_explicit(&load->answered, memory_order_relaxed);
-    int phase = atomic_load_explicit(&load->phase, memory_order_relaxed);
-    if (seconds <= 0)
-        return;
-    hgi_format_count(a, sizeof a, (uint64_t)((double)(attempts - c->attempts_shown) / seconds));
-    hgi_format_count(b, sizeof b, (uint64_t)((double)(answered - c->answered_shown) / seconds));
-    hgi_progress_line(
-        c->progress, "%-8s %4.1f of %.1f s   %9s attempts/s   %9s answered/s   %s%s%s",
-        hgi_strategy_name(load->strategy), (double)(now_ns - load->began_ns) / 1e9,
-        (double)load->settings->length_ns / 1e9, a, b,
-        phase == HGI_PHASE_DOWN ? "server DOWN" : "server up", load->breaker ? ", breaker " : "",
-        load->breaker ? hg_breaker_state_name(hg_breaker_state_now(load->breaker)) : "");
-    c->attempts_shown = attempts;
-    c->answered_shown = answered;
-    c->shown_ns = now_ns;
+    if (load->breaker)
+        hg_breaker_take_snapshot(load->breaker, &breaker);
+    if (load->pool)
+        hg_pool_read_stats(load->pool, &stats);
+    bool down = atomic_load_explicit(&load->phase, memory_order_relaxed) == HGI_PHASE_DOWN;
+    hgi_screen_show(c->screen,
+                    &(struct hgi_screen_view) {
+                        .now_ns = now_ns,
+                        .began_ns = load->began_ns,
+                        .length_ns = load->settings->length_ns,
+                        .what = hgi_strategy_name(load->strategy),
+                        .state = down ? "server DOWN" : "server up",
+                        .requests = atomic_load_explicit(&load->attempts, memory_order_relaxed),
+                        .answered = atomic_load_explicit(&load->answered, memory_order_relaxed),
+                        .failed = atomic_load_explicit(&load->failed, memory_order_relaxed),
+                        .pool = load->pool ? &stats : NULL,
+                        .breaker = load->breaker ? &breaker : NULL,
+                        .capacity_per_s = load->settings->capacity_per_s,
+                    });
 }
 
 /* From the first call to the end of the time. */
@@ -240,6 +240,7 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
     struct hgi_load *load = &c->load;
     const struct hgi_span outage = load->settings->outage;
     int seen_phase = HGI_PHASE_BEFORE; /* taking it down, and bringing it back, takes its time */
+    hgi_screen_again(c->screen, monotonic_ns());
     hgi_path_begin(&c->path, &c->trial->series, load->began_ns);
     for (int64_t next_ns = load->began_ns; next_ns < load->end_ns; next_ns += TICK_NS) {
         sleep_until_ns(next_ns);
@@ -350,12 +351,12 @@ static bool take_apart(struct conductor *c, struct hgi_problem *problem)
 
 bool hgi_trial_run(struct hgi_trial *trial, const struct hgi_herd_settings *settings,
                    const cJSON *policy, struct hgi_private_server *server,
-                   const atomic_bool *interrupted, struct hgi_progress *progress,
+                   const atomic_bool *interrupted, struct hgi_screen *screen,
                    struct hgi_problem *problem)
 {
     struct conductor c = { .trial = trial,
                            .interrupted = interrupted,
-                           .progress = progress,
+                           .screen = screen,
                            .marks = PTHREAD_MUTEX_INITIALIZER };
     c.load.settings = settings;
     c.load.strategy = trial->strategy;

@@ -187,20 +187,20 @@ static bool run_trials(struct hgi_herd_results *results, const struct herd_optio
                        const atomic_bool *interrupted, struct hgi_problem *problem)
 {
     bool well = true;
-    struct hgi_progress progress;
-    hgi_progress_begin(&progress, o->outputs.quiet);
+    struct hgi_screen screen;
+    hgi_screen_begin(&screen, o->outputs.quiet, o->outputs.plain);
     for (size_t i = 0; i < o->count && well && !*interrupted; i++) {
         struct hgi_trial *trial = calloc(1, sizeof *trial);
         if (!trial)
             return hgi_problem_set(problem, "out of memory");
         trial->strategy = o->strategies[i];
         results->trial[results->count++] = trial;
-        well = hgi_trial_run(trial, &results->settings, policy, server, interrupted, &progress,
-                             problem);
+        well =
+            hgi_trial_run(trial, &results->settings, policy, server, interrupted, &screen, problem);
         if (trial->mismatches > 0)
             break;
     }
-    hgi_progress_end(&progress);
+    hgi_screen_end(&screen);
     results->interrupted = *interrupted;
     return well;
 }

@@ -8,15 +8,15 @@
 #include <cjson/cJSON.h>
 
 #include "tools/common/private_server.h"
-#include "tools/common/terminal.h"
 #include "tools/stress/recipe.h"
+#include "tools/stress/screen.h"
 #include "tools/stress/trial.h"
 
 /* Run one trial; fills *trial, whose strategy is set. Ends early when *interrupted becomes true.
  * False: the environment failed, *problem says. */
 bool hgi_trial_run(struct hgi_trial *trial, const struct hgi_herd_settings *settings,
                    const cJSON *policy, struct hgi_private_server *server,
-                   const atomic_bool *interrupted, struct hgi_progress *progress,
+                   const atomic_bool *interrupted, struct hgi_screen *screen,
                    struct hgi_problem *problem);
 
 /* The subcommands: arguments after their name; the tool's exit code. */

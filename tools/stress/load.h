@@ -37,6 +37,7 @@ struct hgi_load {
     _Atomic uint64_t wasted;
     _Atomic uint64_t dials;
     _Atomic uint64_t answered;
+    _Atomic uint64_t failed;
     _Atomic uint64_t wrong; /* replies that were not their command's */
     uint32_t buckets;
     _Atomic uint32_t *bucket[4]; /* attempts, wasted, answered, failed: as in struct hgi_series */

@@ -29,6 +29,13 @@ void hgi_screen_begin(struct hgi_screen *screen, bool quiet, bool plain)
     hgi_progress_begin(&screen->progress, quiet);
 }
 
+void hgi_screen_again(struct hgi_screen *screen, int64_t now_ns)
+{
+    screen->sparks = 0;
+    screen->requests = 0;
+    screen->spark_ns = now_ns;
+}
+
 bool hgi_screen_due(struct hgi_screen *screen, int64_t now_ns)
 {
     return hgi_progress_due(&screen->progress, now_ns);

@@ -52,6 +52,8 @@ struct hgi_screen_view {
 };
 
 void hgi_screen_begin(struct hgi_screen *screen, bool quiet, bool plain);
+/* Another run begins on it: its sparks are its own. */
+void hgi_screen_again(struct hgi_screen *screen, int64_t now_ns);
 bool hgi_screen_due(struct hgi_screen *screen, int64_t now_ns);
 void hgi_screen_show(struct hgi_screen *screen, const struct hgi_screen_view *view);
 void hgi_screen_end(struct hgi_screen *screen);
