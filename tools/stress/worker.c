@@ -3,22 +3,19 @@
  * Each operation knows what its replies must be: an ECHO its own nonce, a GET what the ledger allows,
  * an INCR the next number. Over a lease the connection's CLIENT ID is asked first, and its word in the
  * table of owners is the worker's from then until just before the lease is given back.
- *
- * A server that is killed loses its data. A reply that shows the loss comes from a server that was started
- * after it was counted: losses are looked for before a reply is judged, and after one is taken note of.
  */
 #include "tools/stress/worker.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tools/common/random.h"
 #include "tools/common/timing.h"
 #include "tools/stress/value.h"
+#include "tools/stress/worker_check.h"
 
 static const struct {
     const char *name;
@@ -67,110 +64,6 @@ int hgi_worker_key(char *out, size_t size, const char *prefix, uint32_t number, 
     return snprintf(out, size, "%s%" PRIu32 ":%" PRIu32, prefix, number, k);
 }
 
-static void describe_reply(char *out, size_t size, const redisReply *reply)
-{
-    if (!reply)
-        snprintf(out, size, "no reply");
-    else if (reply->type == REDIS_REPLY_STRING)
-        hgi_value_describe(out, size, reply->str, reply->len);
-    else if (reply->type == REDIS_REPLY_INTEGER)
-        snprintf(out, size, "the number %lld", reply->integer);
-    else if (reply->type == REDIS_REPLY_NIL)
-        snprintf(out, size, "nil");
-    else
-        snprintf(out, size, "a reply of type %d", reply->type);
-}
-
-/* An invariant is broken: the shell learns of it at once. */
-static void alarm_shell(struct hgi_worker *worker)
-{
-    atomic_fetch_add_explicit(&worker->work->live.broken, 1, memory_order_relaxed);
-}
-
-/* [S2] acquire: pairs with [S2] in begin() of saboteur.c. */
-static void notice_losses(struct hgi_worker *worker)
-{
-    uint32_t losses = atomic_load_explicit(&worker->work->losses, memory_order_acquire);
-    if (losses == worker->losses_seen)
-        return;
-    worker->losses_seen = losses;
-    for (int i = 0; i < HGI_WORKER_KEYS; i++)
-        hgi_ledger_lost(&worker->ledger[i]);
-    hgi_counter_lost(&worker->counter);
-}
-
-static void mismatch(struct hgi_worker *worker, const char *command, const redisReply *reply)
-{
-    char what[100];
-    alarm_shell(worker);
-    if (worker->mismatches++ > 0)
-        return;
-    describe_reply(what, sizeof what, reply);
-    snprintf(worker->first_mismatch, sizeof worker->first_mismatch,
-             "thread %" PRIu32 ": %s gave %s", worker->number, command, what);
-}
-
-static void check_echo(struct hgi_worker *worker, const redisReply *reply, const char *nonce)
-{
-    worker->replies++;
-    if (!reply || reply->type != REDIS_REPLY_STRING || reply->len != strlen(nonce) ||
-        memcmp(reply->str, nonce, reply->len) != 0)
-        mismatch(worker, "ECHO", reply);
-}
-
-static void check_set(struct hgi_worker *worker, const redisReply *reply)
-{
-    worker->replies++;
-    if (!reply || reply->type != REDIS_REPLY_STATUS || strcmp(reply->str, "OK") != 0)
-        mismatch(worker, "SET", reply);
-}
-
-static void check_get(struct hgi_worker *worker, struct hgi_ledger *ledger, const redisReply *reply)
-{
-    char command[48];
-    notice_losses(worker);
-    worker->replies++;
-    bool nil = reply && reply->type == REDIS_REPLY_NIL;
-    bool text = reply && reply->type == REDIS_REPLY_STRING;
-    if (text)
-        worker->bytes += reply->len;
-    if ((nil || text) && hgi_ledger_accepts(ledger, nil ? NULL : reply->str, nil ? 0 : reply->len,
-                                            worker->work->sizes))
-        return;
-    if (nil && worker->work->may_miss) {
-        worker->missing++;
-        ledger->nonce = 0;
-        return;
-    }
-    snprintf(command, sizeof command, "GET of key %" PRIu64, ledger->key);
-    mismatch(worker, command, reply);
-}
-
-static void check_incr(struct hgi_worker *worker, const redisReply *reply)
-{
-    char command[64];
-    worker->replies++;
-    notice_losses(worker);
-    if (reply && reply->type == REDIS_REPLY_INTEGER &&
-        hgi_counter_accepts(&worker->counter, reply->integer)) {
-        worker->incr_acknowledged++;
-        return;
-    }
-    if (reply && reply->type == REDIS_REPLY_INTEGER &&
-        reply->integer > worker->counter.seen + worker->counter.sent + 1) {
-        alarm_shell(worker);
-        if (worker->incr_over++ == 0)
-            snprintf(worker->first_over, sizeof worker->first_over,
-                     "thread %" PRIu32 ": INCR after %" PRId64 ", with %" PRId64
-                     " unknown between, gave %lld",
-                     worker->number, worker->counter.seen, worker->counter.sent, reply->integer);
-        worker->counter.seen = reply->integer;
-        return;
-    }
-    snprintf(command, sizeof command, "INCR after %" PRId64, worker->counter.seen);
-    mismatch(worker, command, reply);
-}
-
 /* A SET as words, and its nonce; the value is in worker->value. */
 struct set_words {
     const char *argv[5];
@@ -201,19 +94,6 @@ static struct hgi_ledger *any_ledger(struct hgi_worker *worker)
     return &worker->ledger[random_below(&worker->random, HGI_WORKER_KEYS)];
 }
 
-/* An INCR may have run. */
-static void unknown_incr(struct hgi_worker *worker)
-{
-    worker->incr_unknown++;
-    hgi_counter_unknown(&worker->counter);
-}
-
-static void acknowledged_set(struct hgi_worker *worker, struct hgi_ledger *ledger, uint64_t nonce)
-{
-    hgi_ledger_acknowledged(ledger, nonce);
-    notice_losses(worker);
-}
-
 static bool may_have_run(hg_status status, const struct hg_error *err)
 {
     return status != HG_OK && err->outcome != HG_OUTCOME_NOT_SENT &&
@@ -230,8 +110,8 @@ static hg_status do_set(struct hgi_worker *worker, const struct hg_call_options 
     hg_status status =
         hg_command_argv(worker->work->pool, options, &reply, err, 5, words.argv, words.length);
     if (status == HG_OK) {
-        check_set(worker, reply);
-        acknowledged_set(worker, ledger, words.nonce);
+        hgi_worker_set(worker, reply);
+        hgi_worker_acknowledged_set(worker, ledger, words.nonce);
     } else if (may_have_run(status, err)) {
         hgi_ledger_unknown(ledger, words.nonce);
     }
@@ -255,13 +135,13 @@ static hg_status do_pair(struct hgi_worker *worker, enum hgi_op op,
     const char *argv[2] = { ops[op].name, second };
     hg_status status = hg_command_argv(worker->work->pool, options, &reply, err, 2, argv, NULL);
     if (status == HG_OK && op == HGI_OP_GET)
-        check_get(worker, ledger, reply);
+        hgi_worker_get(worker, ledger, reply);
     else if (status == HG_OK && op == HGI_OP_ECHO)
-        check_echo(worker, reply, second);
+        hgi_worker_echo(worker, reply, second);
     else if (status == HG_OK)
-        check_incr(worker, reply);
+        hgi_worker_incr(worker, reply);
     else if (op == HGI_OP_INCR && may_have_run(status, err))
-        unknown_incr(worker);
+        hgi_worker_unknown_incr(worker);
     freeReplyObject(reply);
     return status;
 }
@@ -272,15 +152,6 @@ struct claim {
     uint32_t place;
     int64_t id;
 };
-
-static void doubled(struct hgi_worker *worker, int64_t id)
-{
-    alarm_shell(worker);
-    if (worker->doubled++ == 0)
-        snprintf(worker->first_doubled, sizeof worker->first_doubled,
-                 "connection %" PRId64 " was with thread %" PRIu32 " and another", id,
-                 worker->number);
-}
 
 static hg_status claim(struct hgi_worker *worker, hg_lease *lease, struct claim *claim,
                        struct hg_error *err)
@@ -293,14 +164,14 @@ static hg_status claim(struct hgi_worker *worker, hg_lease *lease, struct claim 
     if (status == HG_OK) {
         worker->replies++;
         if (reply->type != REDIS_REPLY_INTEGER) {
-            mismatch(worker, "CLIENT ID", reply);
+            hgi_worker_mismatch(worker, "CLIENT ID", reply);
         } else {
             claim->held = true;
             claim->id = reply->integer + ((int64_t)life << 40);
             worker->leases++;
             if (!hgi_owners_take(worker->work->owners, claim->id, worker->number + 1,
                                  &claim->place))
-                doubled(worker, claim->id);
+                hgi_worker_doubled(worker, claim->id);
         }
     }
     freeReplyObject(reply);
@@ -310,7 +181,7 @@ static hg_status claim(struct hgi_worker *worker, hg_lease *lease, struct claim 
 static void unclaim(struct hgi_worker *worker, struct claim *claim)
 {
     if (claim->held && !hgi_owners_give(worker->work->owners, claim->place, worker->number + 1))
-        doubled(worker, claim->id);
+        hgi_worker_doubled(worker, claim->id);
     claim->held = false;
 }
 
@@ -352,11 +223,11 @@ static hg_status run_pipeline(hg_lease *lease, void *arg, struct hg_attempt *att
         redisReply *reply = NULL;
         status = hg_lease_reply(lease, &reply, attempt->error);
         if (status == HG_OK && (i == 0 || i == 3)) {
-            check_echo(worker, reply, nonce);
+            hgi_worker_echo(worker, reply, nonce);
         } else if (status == HG_OK && i == 1) {
-            check_get(worker, p->ledger, reply);
+            hgi_worker_get(worker, p->ledger, reply);
         } else if (status == HG_OK) {
-            check_incr(worker, reply);
+            hgi_worker_incr(worker, reply);
             p->sent_incr = false; /* and answered */
         }
         freeReplyObject(reply);
@@ -371,7 +242,7 @@ static hg_status do_pipeline(struct hgi_worker *worker, const struct hg_call_opt
     struct pipeline p = { .worker = worker, .ledger = any_ledger(worker) };
     hg_status status = hg_call(worker->work->pool, options, run_pipeline, &p, err);
     if (p.sent_incr)
-        unknown_incr(worker);
+        hgi_worker_unknown_incr(worker);
     return status;
 }
 
@@ -391,8 +262,8 @@ static hg_status do_lease(struct hgi_worker *worker, const struct hg_call_option
         make_set(worker, ledger, &words);
         status = hg_lease_command_argv(lease, &reply, err, 5, words.argv, words.length);
         if (status == HG_OK) {
-            check_set(worker, reply);
-            acknowledged_set(worker, ledger, words.nonce);
+            hgi_worker_set(worker, reply);
+            hgi_worker_acknowledged_set(worker, ledger, words.nonce);
         } else {
             hgi_ledger_unknown(ledger, words.nonce);
         }
@@ -402,7 +273,7 @@ static hg_status do_lease(struct hgi_worker *worker, const struct hg_call_option
     if (status == HG_OK) {
         status = hg_lease_command(lease, &reply, err, "GET %s", words.key);
         if (status == HG_OK)
-            check_get(worker, ledger, reply);
+            hgi_worker_get(worker, ledger, reply);
         freeReplyObject(reply);
     }
     unclaim(worker, &held);
@@ -424,35 +295,6 @@ static enum hgi_op draw_op(struct hgi_worker *worker)
         at -= share;
     }
     return HGI_OP_GET; /* not reached: `at` is below the sum of the shares */
-}
-
-/* How long this thread has been ready to run and did not, in all. 0: the kernel does not tell. */
-static int64_t waited_ns(const struct hgi_worker *worker)
-{
-    char text[80];
-    ssize_t length = worker->schedstat < 0 ? 0
-                                           : pread(worker->schedstat, text, sizeof text - 1,
-                                                   0); /* "ran waited turns" */
-    if (length <= 0)
-        return 0;
-    text[length] = '\0';
-    char *end = text;
-    (void)strtoll(text, &end, 10);
-    return strtoll(end, NULL, 10);
-}
-
-static void check_deadline(struct hgi_worker *worker, enum hgi_op op, int64_t over_ns,
-                           const struct hg_error *err)
-{
-    if (over_ns > worker->overrun_ns)
-        worker->overrun_ns = over_ns;
-    if (over_ns <= HGI_OVERRUN_NS)
-        return;
-    alarm_shell(worker);
-    if (worker->overruns++ == 0)
-        snprintf(worker->first_overrun, sizeof worker->first_overrun,
-                 "thread %" PRIu32 ": %s ended %.0f ms after its deadline: %.180s", worker->number,
-                 ops[op].name, (double)over_ns / 1e6, err->type < 0 ? err->message : "answered");
 }
 
 static void count(struct hgi_worker *worker, enum hgi_op op, hg_status status, int64_t began_ns,
@@ -490,7 +332,7 @@ static void call(struct hgi_worker *worker)
     hg_status status;
     options.trace = &trace;
     options.deadline_ns = worker->work->deadline_ns;
-    int64_t waited_before_ns = options.deadline_ns ? waited_ns(worker) : 0;
+    int64_t waited_before_ns = options.deadline_ns ? hgi_worker_waited_ns(worker) : 0;
     int64_t began_ns = monotonic_ns();
     if (op == HGI_OP_SET)
         status = do_set(worker, &options, &err);
@@ -503,9 +345,10 @@ static void call(struct hgi_worker *worker)
     int64_t elapsed_ns = monotonic_ns() - began_ns;
     count(worker, op, status, began_ns, elapsed_ns, &trace, &err);
     if (options.deadline_ns && elapsed_ns > options.deadline_ns)
-        check_deadline(worker, op,
-                       elapsed_ns - options.deadline_ns - (waited_ns(worker) - waited_before_ns),
-                       &err);
+        hgi_worker_deadline(worker, op,
+                            elapsed_ns - options.deadline_ns -
+                                (hgi_worker_waited_ns(worker) - waited_before_ns),
+                            &err);
     if (status < 0) /* a server that is gone shall not make this a busy loop */
         sleep_until_ns(monotonic_ns() + NS_PER_MS);
 }
