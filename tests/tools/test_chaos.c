@@ -226,6 +226,19 @@ Test(chaos, steady_growth_is_found_and_noise_is_not)
     cr_assert(growth.grows && strstr(growth.what, "threads"));
 }
 
+Test(chaos, what_ends_high_by_chance_does_not_grow)
+{
+    struct hgi_chaos_results *r = made_results(true);
+    for (uint32_t i = 0; i < 40; i++) /* 20 at rest, and towards the end nearly always 50 */
+        r->sample[r->sample_count++] =
+            (struct hgi_chaos_sample) { .at_ns = (i + 1) * 60 * NS_PER_S,
+                                        .descriptors = i >= 30 && i != 35 ? 50 : 20 };
+    struct hgi_chaos_growth growth = hgi_chaos_judge_growth(r);
+    cr_assert(growth.descriptors_per_hour > 24, "%f", growth.descriptors_per_hour);
+    cr_assert_not(growth.grows);
+    free(r);
+}
+
 Test(chaos, a_slope_is_that_of_the_line_through_the_points)
 {
     const double x[] = { 1, 2, 3, 4 }, y[] = { 3, 5, 7, 9 };

@@ -39,6 +39,20 @@ uint64_t hgi_chaos_calls(const struct hgi_chaos_results *results)
     return calls;
 }
 
+/* Grows it by more than `slack`, in the line through all of it and in its lows? What comes and goes, as
+ * connections do, may end high by chance, but it comes down to where it was. */
+static bool climbs(const double *y, uint32_t count, double slope, double span, double slack)
+{
+    double early = y[0], late = y[count - 1];
+    for (uint32_t i = 0; i < count; i++) {
+        if (i < count / 2 && y[i] < early)
+            early = y[i];
+        if (i >= count / 2 && y[i] < late)
+            late = y[i];
+    }
+    return slope * span > slack && late - early > slack / 4;
+}
+
 /* The second half: what is made once has been made by then. */
 struct hgi_chaos_growth hgi_chaos_judge_growth(const struct hgi_chaos_results *results)
 {
@@ -64,10 +78,11 @@ struct hgi_chaos_growth hgi_chaos_judge_growth(const struct hgi_chaos_results *r
     growth.threads_per_hour = slope[2];
     if (span * 3600.0 * 1e9 < (double)JUDGED_LEAST_NS)
         return growth; /* told, not judged */
-    const char *what = slope[0] * span > resident_slack      ? "resident memory"
-                       : slope[1] * span > descriptors_slack ? "the number of descriptors"
-                       : slope[2] * span > threads_slack     ? "the number of threads"
-                                                             : NULL;
+    const char *what =
+        climbs(y[0], count, slope[0], span, resident_slack)      ? "resident memory"
+        : climbs(y[1], count, slope[1], span, descriptors_slack) ? "the number of descriptors"
+        : climbs(y[2], count, slope[2], span, threads_slack)     ? "the number of threads"
+                                                                 : NULL;
     growth.grows = what != NULL;
     if (what)
         snprintf(growth.what, sizeof growth.what, "%s grew steadily over the last %.0f minutes",
