@@ -2,6 +2,7 @@
  * it is set up. What may be a secret is never quoted. */
 #include "policy/decode.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,6 +151,55 @@ static hg_status decode_setup(struct hgi_decoder *decoder, const struct hgi_node
     return status;
 }
 
+/* A member of settings.tls: a file, or a name. */
+static hg_status decode_tls_text(struct hgi_decoder *decoder, const struct hgi_node *node,
+                                 void *base)
+{
+    struct hgi_tls_settings *tls = &decoder->settings->tls;
+    const char *key = node->item->string;
+    char *out = tls->server_name;
+    (void)base;
+    static_assert(sizeof tls->ca_file == sizeof tls->server_name, "one size for all");
+    if (strcmp(key, "ca_file") == 0)
+        out = tls->ca_file;
+    else if (strcmp(key, "cert_file") == 0)
+        out = tls->cert_file;
+    else if (strcmp(key, "key_file") == 0)
+        out = tls->key_file;
+    hg_status status = hgi_decode_expect(decoder, node, HGI_JSON_STRING, "a string");
+    if (status < 0)
+        return status;
+    const char *text = node->item->valuestring;
+    if (!*text || strlen(text) >= sizeof tls->server_name)
+        return hgi_document_fail(decoder->document, node, HGI_AT_VALUE,
+                                 "%s; it may have 1 to %zu bytes", *text ? "too long" : "empty",
+                                 sizeof tls->server_name - 1);
+    memcpy(out, text, strlen(text) + 1);
+    return HG_OK;
+}
+
+static const struct hgi_field tls_fields[] = {
+    { .key = "ca_file", .kind = HGI_FIELD_OWN, .own = decode_tls_text },
+    { .key = "cert_file", .kind = HGI_FIELD_OWN, .own = decode_tls_text },
+    { .key = "key_file", .kind = HGI_FIELD_OWN, .own = decode_tls_text },
+    { .key = "server_name", .kind = HGI_FIELD_OWN, .own = decode_tls_text },
+    { .key = "insecure",
+      .kind = HGI_FIELD_BOOL,
+      .offset = offsetof(struct hgi_settings, tls.insecure) },
+    { .key = NULL },
+};
+
+static hg_status decode_tls(struct hgi_decoder *decoder, const struct hgi_node *node, void *base)
+{
+    (void)base;
+    hg_status status = hgi_decode_object(decoder, node, tls_fields, decoder->settings);
+    const struct hgi_tls_settings *tls = &decoder->settings->tls;
+    if (status == HG_OK && !tls->cert_file[0] != !tls->key_file[0])
+        status = hgi_document_fail(decoder->document, node, HGI_AT_VALUE,
+                                   "\"cert_file\" and \"key_file\" go together; give both");
+    return status;
+}
+
 static const struct hgi_field url_field[] = {
     { .key = "url", .kind = HGI_FIELD_OWN, .own = decode_url },
     { .key = NULL },
@@ -162,6 +212,7 @@ static const struct hgi_field server_fields[] = {
     { .key = "password_env", .kind = HGI_FIELD_OWN, .own = decode_password_env },
     { .key = "password_file", .kind = HGI_FIELD_OWN, .own = decode_password_file },
     { .key = "client_name", .kind = HGI_FIELD_OWN, .own = decode_client_name },
+    { .key = "tls", .kind = HGI_FIELD_OWN, .own = decode_tls },
     { .key = "setup", .kind = HGI_FIELD_OWN, .own = decode_setup },
     { .key = "resp",
       .kind = HGI_FIELD_COUNT,

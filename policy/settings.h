@@ -77,6 +77,7 @@ struct hgi_endpoint {
     char path[108]; /* of a unix socket */
     uint16_t port;
     uint32_t database;
+    bool tls; /* rediss:// */
     char username[128];
     char password[512];
     char text[128]; /* for messages: "127.0.0.1:6379", "[::1]:6379", "unix:/run/redis.sock" */
@@ -87,6 +88,15 @@ enum hgi_fairness {
     HGI_FAIRNESS_BOUNDED, /* a running thread, until the first waiter has waited barging_limit */
     HGI_FAIRNESS_FIFO,    /* the first waiter only */
     HGI_FAIRNESS_BARGING  /* whoever comes first */
+};
+
+/* Files in PEM; empty: none. */
+struct hgi_tls_settings {
+    bool insecure;         /* whoever answers is believed */
+    char ca_file[256];     /* whom to trust; empty: whom the system trusts */
+    char cert_file[256];   /* who we are ... */
+    char key_file[256];    /* ... and its key */
+    char server_name[256]; /* whom to expect; empty: the host of the URL */
 };
 
 struct hgi_pool_settings {
@@ -119,6 +129,7 @@ struct hgi_budget_settings {
 
 struct hgi_settings {
     struct hgi_endpoint server;
+    struct hgi_tls_settings tls;
     char client_name[64]; /* empty: none */
     uint32_t resp;        /* 2 or 3 */
     char setup[1024];     /* commands of the user's own: words, each terminated; an empty one ends
@@ -157,8 +168,8 @@ void hgi_settings_defaults(struct hgi_settings *settings);
 /* The class of that name, or NULL. */
 const struct hgi_class *hgi_settings_class(const struct hgi_settings *settings, const char *name);
 
-/* Parse a server URL into *out: redis://[user[:password]@]host[:port][/database], unix:///path, plain
- * host:port, IPv6 in brackets. On failure *err says what and where, without the password. */
+/* Parse a server URL into *out: redis[s]://[user[:password]@]host[:port][/database],
+ * unix:///path, plain host:port, IPv6 in brackets. On failure *err says what and where, without the password. */
 hg_status hgi_endpoint_parse(struct hgi_endpoint *out, const char *url, struct hg_error *err);
 
 #endif

@@ -266,16 +266,16 @@ static hg_status parse(struct hgi_endpoint *out, const char *url, struct hg_erro
         return parse_tcp(out, rest, err);
     if (has_scheme(&rest, url, "unix://"))
         return parse_unix(out, rest, err);
-    if (has_scheme(&rest, url, "rediss://"))
-        return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "rediss:// needs TLS, which this version is built without; use "
-                             "redis:// or unix://");
+    if (has_scheme(&rest, url, "rediss://")) {
+        out->tls = true;
+        return parse_tcp(out, rest, err);
+    }
     if (*url == '/' || has_scheme(&rest, url, "unix:"))
         return hgi_error_set(err, HG_ERR_VALIDATION,
                              "a unix socket is written as a URL: unix:///run/redis.sock");
     if (strstr(url, "://"))
         return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "the URL's scheme is not known; use redis:// or unix://");
+                             "the URL's scheme is not known; use redis://, rediss:// or unix://");
     return parse_tcp(out, url, err);
 }
 

@@ -56,6 +56,7 @@ void hgi_conn_close(struct hgi_conn *conn)
     hgi_descriptor_note_down(conn->descriptor, -1);
     redisFree(conn->context);
     hgi_descriptors_unlock();
+    hgi_tls_free(conn->tls);
     hgi_cancel_restore(cancel);
     free(conn->out);
     free(conn);
@@ -66,6 +67,23 @@ static struct hgi_io failed(struct hgi_conn *conn, enum hgi_io_kind kind, int sy
 {
     conn->broken = true;
     return (struct hgi_io) { .kind = kind, .sys_errno = sys_errno, .sent = sent };
+}
+
+/* As send() and recv(), through TLS if there is one. */
+static ssize_t put(struct hgi_conn *conn, const char *bytes, size_t length, short *wants)
+{
+    if (conn->tls)
+        return hgi_tls_send(conn->tls, bytes, length, wants);
+    *wants = POLLOUT;
+    return send(conn->context->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static ssize_t get(struct hgi_conn *conn, char *bytes, size_t size, bool may_block, short *wants)
+{
+    if (conn->tls)
+        return hgi_tls_receive(conn->tls, bytes, size, may_block, wants);
+    *wants = POLLIN;
+    return recv(conn->context->fd, bytes, size, may_block ? 0 : MSG_DONTWAIT);
 }
 
 /* Wait for one of `events`. 1: something is there; 0: the deadline; -1: errno. */
@@ -102,17 +120,17 @@ static bool feed(struct hgi_conn *conn, const char *bytes, ssize_t length)
 }
 
 /* While the socket does not take our bytes: wait, and read what the server has to say. */
-static struct hgi_io make_room(struct hgi_conn *conn, int64_t deadline_ns, size_t sent)
+static struct hgi_io make_room(struct hgi_conn *conn, short wants, int64_t deadline_ns, size_t sent)
 {
     short got = 0;
-    int ready = wait_for(conn->context->fd, POLLIN | POLLOUT, deadline_ns, &got);
+    int ready = wait_for(conn->context->fd, (short)(POLLIN | wants), deadline_ns, &got);
     if (ready == 0)
         return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, sent);
     if (ready < 0)
         return failed(conn, HGI_IO_ERROR, errno, sent);
     if (got & POLLIN) {
         char bytes[RECEIVE_SIZE];
-        ssize_t length = recv(conn->context->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        ssize_t length = get(conn, bytes, sizeof bytes, false, &wants);
         if (length == 0)
             return failed(conn, HGI_IO_CLOSED, 0, sent);
         if (length < 0 && errno != EAGAIN && errno != EINTR)
@@ -130,16 +148,18 @@ struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t len
 {
     size_t sent = 0;
     while (sent < length) {
-        ssize_t taken =
-            send(conn->context->fd, bytes + sent, length - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        short wants;
+        ssize_t taken = put(conn, bytes + sent, length - sent, &wants);
+        /* What TLS has put into a record may be on its way, also if the rest never follows. */
+        size_t left = sent + (conn->tls && taken < 0 ? hgi_tls_taken(conn->tls) : 0);
         if (taken >= 0) {
             sent += (size_t)taken;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct hgi_io io = make_room(conn, deadline_ns, sent);
+            struct hgi_io io = make_room(conn, wants, deadline_ns, left);
             if (io.kind != HGI_IO_OK)
                 return io;
         } else if (errno != EINTR) {
-            return failed(conn, HGI_IO_ERROR, errno, sent);
+            return failed(conn, HGI_IO_ERROR, errno, left);
         }
     }
     return (struct hgi_io) { .kind = HGI_IO_OK, .sent = sent };
@@ -170,8 +190,10 @@ static struct hgi_io parse(struct hgi_conn *conn, redisReply **reply)
 
 struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns)
 {
-    int fd = conn->context->fd;
+    const bool is_dry = !conn->tls; /* all that came is in the socket; TLS may hold some */
     bool may_block = true;
+    bool dry = is_dry;
+    short wants = POLLIN;
     *reply = NULL;
     for (bool first = true;; first = false) {
         if (conn->context->reader->pos < conn->context->reader->len) {
@@ -183,23 +205,23 @@ struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_
         if (!first && left_ns <= 0) /* one that never stops talking, as above */
             return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, 0);
         char bytes[RECEIVE_SIZE];
-        ssize_t length;
-        if (may_block && left_ns >= conn->slice_ns) {
-            length = recv(fd, bytes, sizeof bytes, 0);
-        } else {
-            int ready = wait_for(fd, POLLIN, deadline_ns, NULL);
+        bool block = may_block && left_ns >= conn->slice_ns;
+        if (!block && dry) {
+            int ready = wait_for(conn->context->fd, wants, deadline_ns, NULL);
             if (ready == 0)
                 return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, 0);
             if (ready < 0)
                 return failed(conn, HGI_IO_ERROR, errno, 0);
-            length = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
         }
+        ssize_t length = get(conn, bytes, sizeof bytes, block, &wants);
+        dry = is_dry;
         if (length == 0)
             return failed(conn, HGI_IO_CLOSED, 0, 0);
         if (length < 0) {
             if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
                 return failed(conn, HGI_IO_ERROR, errno, 0);
             may_block = false;
+            dry = true;
         } else if (!feed(conn, bytes, length)) {
             return too_much(conn, 0);
         }
@@ -209,7 +231,8 @@ struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_
 redisReply *hgi_conn_last_words(struct hgi_conn *conn)
 {
     char bytes[512];
-    ssize_t length = recv(conn->context->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    short wants;
+    ssize_t length = get(conn, bytes, sizeof bytes, false, &wants);
     redisReply *reply = NULL;
     if (length > 0 && feed(conn, bytes, length) && parse(conn, &reply).kind == HGI_IO_OK)
         return reply;
@@ -307,6 +330,8 @@ bool hgi_conn_can_be_mended(const struct hgi_conn *conn)
 
 bool hgi_conn_has_stray_bytes(const struct hgi_conn *conn)
 {
+    if (conn->tls)
+        return !hgi_tls_is_quiet(conn->tls);
     char byte;
     ssize_t length = recv(conn->context->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return length >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);

@@ -14,6 +14,7 @@
 #include "policy/settings.h"
 #include "pool/fork.h"
 #include "pool/replies.h"
+#include "pool/tls.h"
 
 /* Why the pool closes a connection. */
 enum hgi_retirement {
@@ -43,8 +44,9 @@ struct hgi_conn {
     int64_t expires_ns; /* its jittered end of life */
     int64_t slice_ns;   /* SO_RCVTIMEO of the socket */
     struct hgi_replies replies;
-    uint32_t owed; /* replies that the server owes us */
-    char *out;     /* commands appended and not sent yet */
+    struct hgi_tls *tls; /* NULL: none */
+    uint32_t owed;       /* replies that the server owes us */
+    char *out;           /* commands appended and not sent yet */
     size_t out_length;
     size_t out_first; /* length of the first of them */
     size_t out_size;

@@ -1,8 +1,9 @@
 /* Make a connection.
  *
- * Our own non-blocking connect, tried on every address of the name, then the set-up (setup.c).
+ * Our own non-blocking connect, tried on every address of the name, then TLS (tls.c) and the set-up
+ * (setup.c).
  *
- * The deadline covers connect and set-up. getaddrinfo() cannot be bounded; it runs on a dialer thread,
+ * The deadline covers connect, TLS and set-up. getaddrinfo() cannot be bounded; it runs on a dialer thread,
  * whose callers keep their own deadlines.
  */
 #include "pool/dial.h"
@@ -151,6 +152,18 @@ static int connect_tcp(const struct dial *dial)
     return fd;
 }
 
+/* TLS, if the URL asks for it. */
+static bool start_tls(const struct dial *dial, struct hgi_conn *conn)
+{
+    const struct hgi_dial_request *request = dial->request;
+    char why[160];
+    if (!request->endpoint->tls)
+        return true;
+    conn->tls = hgi_tls_start(conn->context, request->endpoint, &request->settings->tls,
+                              request->deadline_ns, why, sizeof why);
+    return conn->tls || hgi_dial_fail(dial->failure, 0, why);
+}
+
 bool hgi_dial(const struct hgi_dial_request *request, struct hgi_conn **out,
               struct hgi_fault *fault, char *text, size_t text_size)
 {
@@ -180,7 +193,7 @@ bool hgi_dial(const struct hgi_dial_request *request, struct hgi_conn **out,
     if (!conn)
         return hgi_dial_fail_memory(&failure);
     conn->dialled_ns = began_ns;
-    if (!hgi_set_up(conn, &setup, &failure)) {
+    if (!start_tls(&dial, conn) || !hgi_set_up(conn, &setup, &failure)) {
         hgi_conn_close(conn);
         return false;
     }

@@ -232,6 +232,8 @@ redisContext *hg_lease_context(hg_lease *handle)
     if (!lease)
         return NULL;
     lease->slot->conn->raw = true;
+    if (lease->slot->conn->tls)
+        hgi_tls_lay_bare(lease->slot->conn->tls);
     return lease->slot->conn->context;
 }
 

@@ -215,11 +215,13 @@ static bool set_up_differs(const struct hgi_snapshot *now, const struct hgi_endp
                            const struct hgi_settings *settings)
 {
     const struct hgi_endpoint *old = now->endpoint;
-    return old->transport != next->transport || strcmp(old->host, next->host) != 0 ||
-           strcmp(old->path, next->path) != 0 || old->port != next->port ||
-           old->database != next->database || strcmp(old->username, next->username) != 0 ||
+    return old->transport != next->transport || old->tls != next->tls ||
+           strcmp(old->host, next->host) != 0 || strcmp(old->path, next->path) != 0 ||
+           old->port != next->port || old->database != next->database ||
+           strcmp(old->username, next->username) != 0 ||
            strcmp(old->password, next->password) != 0 ||
            strcmp(now->settings->client_name, settings->client_name) != 0 ||
+           memcmp(&now->settings->tls, &settings->tls, sizeof settings->tls) != 0 ||
            now->settings->proxy != settings->proxy || now->settings->resp != settings->resp ||
            now->settings->setup_count != settings->setup_count ||
            memcmp(now->settings->setup, settings->setup, sizeof settings->setup) != 0;

@@ -69,7 +69,11 @@ bool hgi_dial_fail_memory(struct hgi_dial_failure *failure)
 hg_status hgi_setup_is_possible(const struct hgi_endpoint *endpoint,
                                 const struct hgi_settings *settings, struct hg_error *err)
 {
-    (void)endpoint;
+    if (endpoint->tls && !hgi_tls_is_built())
+        return hgi_error_set(
+            err, HG_ERR_VALIDATION,
+            "rediss:// needs TLS, and this herdgate was built without it; install hiredis 1.x with "
+            "hiredis_ssl and OpenSSL (Debian 13: libhiredis-dev, libssl-dev) and build again");
     if (settings->resp == 3 && !hgi_replies_know_resp3())
         return hgi_error_set(
             err, HG_ERR_VALIDATION,

@@ -32,7 +32,7 @@ static void write_url(char *url, const struct hgi_endpoint *endpoint)
 {
     bool is_unix = endpoint->transport == HGI_TRANSPORT_UNIX;
     char tail[64];
-    strcpy(url, is_unix ? "unix://" : "redis://");
+    strcpy(url, is_unix ? "unix://" : endpoint->tls ? "rediss://" : "redis://");
     if (endpoint->username[0] || endpoint->password[0]) {
         put_encoded(url, endpoint->username, "");
         if (endpoint->password[0]) {

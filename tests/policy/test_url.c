@@ -115,7 +115,7 @@ Test(url, what_is_no_server_is_refused)
     refused("redis://:6379", "no host");
     refused("redis://@", "no host");
     refused("http://h", "scheme is not known");
-    refused("rediss://h", "TLS");
+    refused("rediss://", "no host");
     refused("redis://h?db=1", "a database is written /3");
     refused("redis://h#1", "a database is written /3");
     refused("redis://a b", "no host name has");
@@ -162,7 +162,7 @@ Test(url, no_message_repeats_a_part_of_it)
         "unix:///s?hunter2",         "redis://[hunter2",
         "redis://hunter2 x@a b",     "/hunter2",
         "redis://h?hunter2",         "unix:///hunter2%0a",
-        "rediss://u:hunter2@h",      "redis://hunter2:hunter2:hunter2",
+        "rediss://u:hunter2@h:0",    "redis://hunter2:hunter2:hunter2",
     };
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
         const char *message = parse(urls[i]);

@@ -2,6 +2,7 @@
  * wants on each connection, both protocols. */
 #include <criterion/criterion.h>
 
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,16 @@ static redisReply *ask(const char *command)
     return reply;
 }
 
+/* A bare system in a folder may not know the name. */
+static bool knows_localhost(void)
+{
+    struct addrinfo *found;
+    if (getaddrinfo("localhost", NULL, NULL, &found) != 0)
+        return false;
+    freeaddrinfo(found);
+    return true;
+}
+
 static void expect_pong(const char *format)
 {
     char url[200];
@@ -54,7 +65,8 @@ Test(setup, an_address_may_be_written_in_every_form)
     expect_pong("127.0.0.1:%u");
     expect_pong("redis://127.0.0.1:%u");
     expect_pong("redis://127.0.0.1:%u/3");
-    expect_pong("localhost:%u"); /* where the name is also that of ::1, nobody listens there */
+    if (knows_localhost())
+        expect_pong("localhost:%u"); /* where it is ::1 too, nobody listens there */
     pool = open_pool(hgi_private_server_url(server), "{}");
     freeReplyObject(ask("PING"));
 }
@@ -69,8 +81,10 @@ Test(setup, ipv6_works)
     pool = open_pool(url, "{\"classes\": {\"read\": {\"retry\": \"none\"}}}");
     struct hg_error err = HG_ERROR_INIT;
     if (hg_command(pool, NULL, &err, "GET k") < 0 &&
-        (strstr(err.message, "Cannot assign") || strstr(err.message, "not supported")))
+        (strstr(err.message, "Cannot assign") || strstr(err.message, "not supported"))) {
+        tear_down();
         cr_skip_test("there is no IPv6 here");
+    }
     cr_assert_eq(err.type, HG_ERR_NOT_FOUND, "%s", err.message);
 }
 

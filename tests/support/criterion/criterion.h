@@ -99,6 +99,7 @@ _Noreturn void plain_failed(const char *file, int line, const char *what, const 
 #define cr_expect_float_eq cr_assert_float_eq
 #define cr_fatal(...) plain_failed(__FILE__, __LINE__, "reached", "" __VA_ARGS__)
 #define cr_assert_fail(...) cr_fatal(__VA_ARGS__)
+#define cr_skip_test(...) (printf("skipped: " __VA_ARGS__), printf("\n"), exit(0))
 #define cr_log_info(...) (printf(__VA_ARGS__), printf("\n"))
 #define cr_log_warn(...) cr_log_info(__VA_ARGS__)
 
