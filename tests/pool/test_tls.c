@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "breaker/clock.h"
 #include "pool/tls.h"
+#include "tests/pool/hostile.h"
 #include "tests/pool/support.h"
 
 static char folder[32];
@@ -204,6 +206,25 @@ Test(tls, a_server_that_does_not_speak_it_is_a_failed_dial)
     is_refused(hgi_private_server_port(server), ca_of(keys, ""), "handshake");
 }
 
+static void say_nothing(struct hostile *hostile, int fd)
+{
+    (void)hostile;
+    hostile_listen(fd);
+}
+
+Test(tls, a_handshake_ends_in_time_with_a_server_that_says_nothing)
+{
+    char keys[256];
+    make_folder();
+    struct hostile *silent = hostile_start(say_nothing);
+    unsigned port = 0;
+    cr_assert_eq(sscanf(hostile_url(silent), "redis://127.0.0.1:%u", &port), 1);
+    int64_t began_ns = hgi_now_ns();
+    is_refused(port, ca_of(keys, ""), "did not end in time");
+    cr_assert_lt(hgi_now_ns() - began_ns, 20 * HGI_NS_PER_S);
+    hostile_stop(silent);
+}
+
 /* --- bytes --- */
 
 Test(tls, large_values_pass_in_both_directions)
@@ -316,6 +337,30 @@ Test(tls, an_idle_connection_with_session_tickets_stays)
     hg_pool_read_stats(pool, &stats);
     cr_assert_eq(stats.dials, 1);
     cr_assert_eq(stats.closed_unclean, 0);
+}
+
+Test(tls, session_tickets_make_a_socket_readable_and_are_no_stray_data)
+{
+    char text[160], byte;
+    const struct hgi_tls_settings settings = { .insecure = true };
+    const struct hgi_endpoint endpoint = { .host = "127.0.0.1", .tls = true };
+    start("here", "no");
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)tls_port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    redisContext *context = redisConnectFd(fd);
+    cr_assert_not_null(context);
+    struct hgi_tls *tls = hgi_tls_start(context, &endpoint, &settings,
+                                        hgi_now_ns() + 20 * HGI_NS_PER_S, text, sizeof text);
+    cr_assert_not_null(tls, "%s", text);
+    struct pollfd tickets = { .fd = fd, .events = POLLIN };
+    cr_assert_eq(poll(&tickets, 1, 20000), 1);
+    cr_assert_eq(recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+    cr_assert(hgi_tls_is_quiet(tls));
+    redisFree(context);
+    hgi_tls_free(tls);
 }
 
 static void *call_often(void *argument)
