@@ -216,8 +216,8 @@ HG_API hg_status hg_lease_append_argv(hg_lease *lease, struct hg_error *err, int
 HG_API hg_status hg_lease_reply(hg_lease *lease, redisReply **reply, struct hg_error *err);
 
 /* The raw connection: the way out of everything above. From then on the outcome is UNKNOWN and the
- * connection is closed when the lease is given back. With hiredis 0.14.1, deadlines and SIGPIPE are
- * the caller's own affair. Do not free it. Since 0.1 */
+ * connection is closed when the lease is given back. Deadlines are the caller's own affair, and so is
+ * SIGPIPE where there is no TLS: hiredis does not suppress it. Do not free it. Since 0.1 */
 HG_API redisContext *hg_lease_context(hg_lease *lease);
 
 /* A cached JSON value: GET and parse.
