@@ -6,6 +6,12 @@
 
 #include "tools/common/private_server.h"
 
+/* In the text of a policy: classes so patient that no machine is too busy for them. */
+#define PATIENT_CLASS "{\"deadline\": \"100s\", \"attempt_timeout\": \"60s\"}"
+#define PATIENT                                                            \
+    "\"classes\": {\"read\": " PATIENT_CLASS ", \"write\": " PATIENT_CLASS \
+    ", \"write_once\": " PATIENT_CLASS ", \"connection\": " PATIENT_CLASS "}"
+
 /* A server, or the end of the program with a message. */
 struct hgi_private_server *start_server(void);
 

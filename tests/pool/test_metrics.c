@@ -12,11 +12,6 @@
 #include "pool/tally.h"
 #include "tests/pool/support.h"
 
-#define PATIENT_CLASS "{\"deadline\": \"100s\", \"attempt_timeout\": \"60s\"}"
-#define PATIENT                                                            \
-    "\"classes\": {\"read\": " PATIENT_CLASS ", \"write\": " PATIENT_CLASS \
-    ", \"write_once\": " PATIENT_CLASS ", \"connection\": " PATIENT_CLASS "}"
-
 static struct hgi_private_server *server;
 static hg_pool *pool;
 

@@ -14,11 +14,6 @@
 
 enum { BUSY = 8, FORKS = 100, CHILD_CALLS = 10, CHILD_SECONDS = 100 };
 
-#define PATIENT_CLASS "{\"deadline\": \"100s\", \"attempt_timeout\": \"60s\"}"
-#define PATIENT                                                            \
-    "\"classes\": {\"read\": " PATIENT_CLASS ", \"write\": " PATIENT_CLASS \
-    ", \"write_once\": " PATIENT_CLASS ", \"connection\": " PATIENT_CLASS "}"
-
 static struct hgi_private_server *server;
 static hg_pool *pool;
 

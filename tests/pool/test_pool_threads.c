@@ -49,7 +49,7 @@ static void *echo_main(void *arg)
 
 static void replies_belong_to_their_commands(void)
 {
-    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 4}}");
+    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 4}, " PATIENT "}");
     run_threads(THREADS, echo_main);
     struct hg_pool_stats stats = HG_POOL_STATS_INIT;
     hg_pool_read_stats(pool, &stats);
@@ -83,7 +83,7 @@ static void *lease_main(void *arg)
 
 static void a_connection_is_with_one_thread_at_a_time(void)
 {
-    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 4}}");
+    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 4}, " PATIENT "}");
     run_threads(THREADS, lease_main);
     close_pool(pool);
 }
@@ -209,7 +209,8 @@ static void *call_until_closed_main(void *arg)
 static void calls_end_while_the_pool_closes(void)
 {
     for (int round = 0; round < 20; round++) {
-        pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 2}}");
+        pool =
+            open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 2}, " PATIENT "}");
         hg_lease *lease; /* keeps the pool open until every thread has seen that it closes */
         require(hg_acquire(pool, &lease, NULL, NULL) == HG_OK);
         pthread_t threads[4];
