@@ -56,18 +56,23 @@ bool hgi_attempt_fence(struct hgi_fence *fence, struct hg_lease *lease, int64_t 
         return true;
     bool refused;
     attempt->status = hgi_raise_fence(lease, fence, end_ns, full, &refused, attempt->error);
+    if (attempt->status == HG_OK)
+        return true;
     attempt->refused = refused;
-    attempt->verdict = lease->verdict;
+    if (!refused) /* else the server did nothing that the breaker should know of */
+        attempt->verdict = lease->verdict;
     attempt->verdict.outcome = HG_OUTCOME_NOT_SENT;
-    return attempt->status == HG_OK;
+    return false;
 }
 
 void hgi_attempt_note(struct hgi_fence *fence, const struct hg_lease *lease,
                       struct hgi_attempt *attempt)
 {
+    const struct hgi_conn *conn = lease->slot->conn;
     if (attempt->status < 0 && attempt->verdict.outcome == HG_OUTCOME_UNKNOWN &&
         lease->op_class->kind != HGI_CLASS_READ)
-        attempt->fenced = hgi_fence_note(fence, lease->slot->conn);
+        /* One that was answered to the last reply is over, and its connection soon another's. */
+        attempt->fenced = hgi_conn_is_answered(conn) || hgi_fence_note(fence, conn);
 }
 
 static int64_t timeout_of(const struct hgi_command *command, int64_t timeout_ns)

@@ -191,7 +191,7 @@ static struct hgi_io parse(struct hgi_conn *conn, redisReply **reply)
 struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns)
 {
     const bool is_dry = !conn->tls; /* all that came is in the socket; TLS may hold some */
-    bool may_block = true;
+    bool may_block = !conn->raw;    /* its user may have set another receive timeout */
     bool dry = is_dry;
     short wants = POLLIN;
     *reply = NULL;
@@ -300,13 +300,18 @@ void hgi_conn_note_effect(struct hgi_conn *conn, const struct hgi_command_facts 
     }
 }
 
-void hgi_conn_note_question(struct hgi_conn *conn, const struct hgi_command_facts *facts)
+bool hgi_conn_is_subscription(const struct hgi_command_facts *facts)
 {
     static const char tail[] = "SUBSCRIBE";
     size_t length = facts->name ? strlen(facts->name) : 0;
-    if (facts->effect == HGI_EFFECT_LASTING && length >= sizeof tail - 1 &&
-        strcmp(facts->name + length - (sizeof tail - 1), tail) == 0)
-        conn->takes_push = true; /* until the connection ends: it is closed when it comes back */
+    return facts->effect == HGI_EFFECT_LASTING && length >= sizeof tail - 1 &&
+           strcmp(facts->name + length - (sizeof tail - 1), tail) == 0;
+}
+
+void hgi_conn_note_question(struct hgi_conn *conn, const struct hgi_command_facts *facts)
+{
+    if (hgi_conn_is_subscription(facts))
+        conn->takes_push = true; /* until the lease ends */
 }
 
 /* Nothing in it is on its way or unaccounted for. */
@@ -321,6 +326,11 @@ static bool is_at_rest(const struct hgi_conn *conn)
 bool hgi_conn_is_clean(const struct hgi_conn *conn)
 {
     return is_at_rest(conn) && !conn->multi && !conn->watching && !conn->altered;
+}
+
+bool hgi_conn_is_answered(const struct hgi_conn *conn)
+{
+    return !conn->broken && !conn->raw && conn->owed == 0 && conn->out_length == 0;
 }
 
 bool hgi_conn_can_be_mended(const struct hgi_conn *conn)

@@ -55,9 +55,10 @@ struct hgi_conn {
     bool broken;                    /* failed once: good for nothing any more */
     bool multi;
     bool watching;
-    bool altered;    /* RESET and a new set-up undo what was done */
-    bool lasting;    /* something was changed that cannot be undone here */
-    bool raw;        /* the user had the context */
+    bool altered; /* RESET and a new set-up undo what was done */
+    bool lasting; /* something was changed that cannot be undone here */
+    bool hopeful; /* a transaction or watches were taken to end with a command not yet answered */
+    bool raw;     /* the user had the context */
     bool takes_push; /* it is subscribed, or is about to be: messages are what is waited for */
 };
 
@@ -109,11 +110,17 @@ void hgi_conn_note_effect(struct hgi_conn *conn, const struct hgi_command_facts 
 /* Note what is about to be asked: whether messages (RESP3) will be its answers. */
 void hgi_conn_note_question(struct hgi_conn *conn, const struct hgi_command_facts *facts);
 
+/* SUBSCRIBE and its kin, also UNSUBSCRIBE: what is answered by messages. */
+bool hgi_conn_is_subscription(const struct hgi_command_facts *facts);
+
 /* True if the next user would find nothing of the last one's. */
 bool hgi_conn_is_clean(const struct hgi_conn *conn);
 
 /* True if what keeps it from being clean is known, and RESET takes it away. */
 bool hgi_conn_can_be_mended(const struct hgi_conn *conn);
+
+/* True if all that was sent on it is known to have been answered. */
+bool hgi_conn_is_answered(const struct hgi_conn *conn);
 
 /* True if a connection at rest has bytes to read or has ended: a system call. */
 bool hgi_conn_has_stray_bytes(const struct hgi_conn *conn);

@@ -32,12 +32,22 @@ static int32_t holder_of(const struct hgi_slot *slot)
                                 memory_order_relaxed); /* relaxed: an own mark apart */
 }
 
-static void mark(hg_pool *pool, int32_t stuck)
+static void mark(hg_pool *pool)
 {
     const int32_t me = hgi_thread_id();
     for (uint32_t i = 0; i < hgi_size_reached(pool); i++)
         if (holder_of(&pool->slots[i]) == me)
-            pool->slots[i].stuck = stuck;
+            pool->slots[i].stuck = me;
+}
+
+/* By the mark and not by the holder: a lease may have gone to another thread meanwhile, and come back
+ * one day. */
+void hgi_deadlock_unmark(hg_pool *pool)
+{
+    const int32_t me = hgi_thread_id();
+    for (uint32_t i = 0; i < hgi_size_reached(pool); i++)
+        if (pool->slots[i].stuck == me)
+            pool->slots[i].stuck = 0;
 }
 
 /* Is the connection of this slot with somebody who waits, so that it cannot come free? */
@@ -53,7 +63,7 @@ bool hgi_deadlock_would_close(hg_pool *pool)
 {
     if (held == 0)
         return false;
-    mark(pool, hgi_thread_id());
+    mark(pool);
     if (pool->suspended || pool->connected < hgi_size_now(pool))
         return false; /* a connection may yet be made */
     for (uint32_t i = 0; i < hgi_size_reached(pool); i++) {
@@ -62,7 +72,7 @@ bool hgi_deadlock_would_close(hg_pool *pool)
             !is_stuck(&pool->slots[i]))
             return false;
     }
-    mark(pool, 0);
+    hgi_deadlock_unmark(pool);
     return true;
 }
 
@@ -71,6 +81,6 @@ void hgi_deadlock_left(hg_pool *pool)
     if (held == 0)
         return;
     pthread_mutex_lock(&pool->mutex);
-    mark(pool, 0);
+    hgi_deadlock_unmark(pool);
     pthread_mutex_unlock(&pool->mutex);
 }

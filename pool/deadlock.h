@@ -12,7 +12,8 @@ void hgi_deadlock_holds_fewer(void);
  * who could give a connection back would be waiting for one. */
 bool hgi_deadlock_would_close(hg_pool *pool);
 
-/* It waits no more. Takes the mutex if need be. */
+/* It does not wait after all, with the mutex held; it waits no more, which takes the mutex if need be. */
+void hgi_deadlock_unmark(hg_pool *pool);
 void hgi_deadlock_left(hg_pool *pool);
 
 #endif

@@ -122,6 +122,7 @@ struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
     lease->frames = 0;
     lease->failed = false;
     lease->record = NULL;
+    slot->conn->takes_push = false;
     /* relaxed: read for statistics and messages only. */
     atomic_store_explicit(&slot->leased_ns, now_ns, memory_order_relaxed);
     atomic_store_explicit(&slot->holder, hgi_thread_id(), memory_order_relaxed);
@@ -310,7 +311,11 @@ hg_status hgi_next_reply(struct hg_lease *lease, int64_t deadline_ns, bool full_
     }
     if (conn->owed > 0) /* a message of a subscription is owed to nobody */
         conn->owed--;
-    if ((*reply)->type != REDIS_REPLY_ERROR)
+    bool refused = (*reply)->type == REDIS_REPLY_ERROR;
+    if (refused && conn->hopeful)
+        conn->altered = true; /* perhaps it is the one that was to end the transaction */
+    conn->hopeful = conn->hopeful && conn->owed > 0;
+    if (!refused)
         return HG_OK;
     hg_status status = refused_by_server(lease, *reply, true, err);
     freeReplyObject(*reply);
@@ -330,6 +335,14 @@ static hg_status no_fence(struct hg_lease *lease, struct hg_error *err)
     return HG_ERR_SERVER;
 }
 
+/* Does this answer to CLIENT KILL say that it may not be given here, or is not known? Any other error,
+ * as BUSY, is of the moment. */
+static bool forbids(const redisReply *reply)
+{
+    return reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "NOPERM", 6) == 0 ||
+           strncmp(reply->str, "ERR ", 4) == 0;
+}
+
 hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64_t deadline_ns,
                           bool full_attempt, bool *refused, struct hg_error *err)
 {
@@ -341,6 +354,7 @@ hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64
     if (*refused)
         return no_fence(lease, err);
     hgi_fence_format(fence, conn, bytes, &length, &replies);
+    redisReply *failure = NULL;
     int64_t began_ns = hgi_now_ns();
     struct hgi_io io = hgi_conn_send(conn, bytes, length, deadline_ns);
     conn->owed += replies;
@@ -350,17 +364,24 @@ hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64
         if (io.kind != HGI_IO_OK)
             break;
         conn->owed--;
-        *refused |= reply->type != REDIS_REPLY_INTEGER;
-        freeReplyObject(reply);
+        bool killed = reply->type == REDIS_REPLY_INTEGER;
+        *refused |= !killed && forbids(reply);
+        freeReplyObject(killed ? reply : failure);
+        failure = killed ? failure : reply;
     }
-    if (io.kind != HGI_IO_OK) {
-        hg_status status = io_failed(lease, &io, false, full_attempt, hgi_now_ns() - began_ns, err);
-        return fill(lease, status, NULL, err);
-    }
-    if (*refused)
-        return no_fence(lease, err);
-    fence->count = 0; /* none of them runs any more */
-    return HG_OK;
+    hg_status status = HG_OK;
+    if (io.kind != HGI_IO_OK)
+        status =
+            fill(lease, io_failed(lease, &io, false, full_attempt, hgi_now_ns() - began_ns, err),
+                 NULL, err);
+    else if (*refused)
+        status = no_fence(lease, err);
+    else if (failure)
+        status = fill(lease, refused_by_server(lease, failure, false, err), NULL, err);
+    else
+        fence->count = 0; /* none of them runs any more */
+    freeReplyObject(failure);
+    return status;
 }
 
 hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command,

@@ -68,6 +68,13 @@ static bool usable(struct hg_lease *lease, const char *bytes, long long length,
             misuse(lease, err, "an earlier command failed on this connection; give the lease back");
     else
         *status = hgi_command_inspect(command, lease->snapshot->settings, err);
+    /* A server that speaks RESP2 refuses them itself. */
+    if (*status == HG_OK && lease->slot->conn->takes_push && lease->snapshot->settings->resp == 3 &&
+        !hgi_conn_is_subscription(&command->facts))
+        *status =
+            misuse(lease, err,
+                   "messages arrive on this lease, and one could be taken for the reply; take "
+                   "another lease for commands");
     return *status == HG_OK;
 }
 
@@ -115,6 +122,8 @@ static hg_status lease_append(struct hg_lease *lease, struct hg_error *err, char
             hgi_bump(&lease->slot->counters.attempts);
             hgi_conn_note_question(conn, &command.facts);
             hgi_conn_note_effect(conn, &command.facts);
+            conn->hopeful |= command.facts.effect == HGI_EFFECT_EXEC ||
+                             command.facts.effect == HGI_EFFECT_UNWATCH;
         } else {
             status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for %zu bytes of pipeline",
                                    command.length);
@@ -255,7 +264,10 @@ static hg_outcome outcome_of(const struct hg_lease *lease)
         return HG_OUTCOME_UNKNOWN;
     if (lease->frames == 0)
         return HG_OUTCOME_NOT_SENT;
-    return lease->frames == 1 && lease->failed ? lease->verdict.outcome : HG_OUTCOME_UNKNOWN;
+    /* The one command that left is the one that failed, unless that one is known not to have left. */
+    bool is_that_one =
+        lease->frames == 1 && lease->failed && lease->verdict.outcome != HG_OUTCOME_NOT_SENT;
+    return is_that_one ? lease->verdict.outcome : HG_OUTCOME_UNKNOWN;
 }
 
 /* Judge a status that the user gave: as the lease's own failure if it is that one. */

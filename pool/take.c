@@ -122,8 +122,10 @@ static hg_status queue_up(hg_pool *pool, const struct hgi_take *take, int64_t no
     hg_status status = hgi_refuse_waiter(pool, &take->settings->pool, deadline_ns - now_ns, err);
     if (status == HG_OK && hgi_deadlock_would_close(pool))
         status = hgi_refused_by_deadlock(pool, err);
-    if (status == HG_OK && !(*waiter = hgi_queue_join(pool, take, now_ns)))
+    if (status == HG_OK && !(*waiter = hgi_queue_join(pool, take, now_ns))) {
+        hgi_deadlock_unmark(pool);
         status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a place in the queue");
+    }
     if (status == HG_OK) {
         if (take->is_probe)
             pool->dial_urgent = true;

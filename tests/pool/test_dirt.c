@@ -22,32 +22,66 @@ struct dirt {
     const char *meanwhile;   /* by somebody else, before the next user */
     bool raw;                /* through hg_lease_context() */
     enum end end;
+    bool refused; /* the last reply is an error */
 };
 
 static const struct dirt kinds[] = {
-    { "a reply outstanding", { "GET other" }, 0, NULL, false, CLOSED },
-    { "a reply read of two that came", { "GET other", "GET other" }, 1, NULL, false, CLOSED },
+    { "a reply outstanding", { "GET other" }, 0, NULL, false, CLOSED, false },
+    { "a reply read of two that came",
+      { "GET other", "GET other" },
+      1,
+      NULL,
+      false,
+      CLOSED,
+      false },
     { "a reply that comes later",
       { "GET other", "BLPOP list 0" },
       1,
       "LPUSH list item",
       false,
-      CLOSED },
-    { "an open transaction", { "MULTI" }, 1, NULL, false, MENDED },
-    { "a transaction with commands", { "MULTI", "SET mine stolen" }, 2, NULL, false, MENDED },
-    { "a watch", { "WATCH watched" }, 1, "SET watched changed", false, MENDED },
-    { "another database", { "SELECT 3" }, 1, NULL, false, MENDED },
-    { "another user", { "AUTH guest secret" }, 1, NULL, false, MENDED },
-    { "all of these", { "AUTH admin secret", "SELECT 3", "MULTI" }, 3, NULL, false, MENDED },
-    { "a subscription", { "SUBSCRIBE news" }, 1, NULL, false, CLOSED },
-    { "a subscription's message", { "SUBSCRIBE news" }, 1, "PUBLISH news item", false, CLOSED },
-    { "a pattern's message", { "PSUBSCRIBE n*" }, 1, "PUBLISH news item", false, CLOSED },
-    { "MONITOR", { "MONITOR" }, 1, "GET seen", false, CLOSED },
-    { "CLIENT REPLY OFF", { "CLIENT REPLY OFF" }, 0, NULL, false, CLOSED },
-    { "CLIENT REPLY SKIP", { "CLIENT REPLY SKIP" }, 0, NULL, false, CLOSED },
-    { "another database, unseen", { "SELECT 3" }, 1, NULL, true, CLOSED },
-    { "a watch, unseen", { "WATCH watched" }, 1, "SET watched changed", true, CLOSED },
-    { "a reply outstanding, unseen", { "GET other" }, 0, NULL, true, CLOSED },
+      CLOSED,
+      false },
+    { "an open transaction", { "MULTI" }, 1, NULL, false, MENDED, false },
+    { "a transaction with commands",
+      { "MULTI", "SET mine stolen" },
+      2,
+      NULL,
+      false,
+      MENDED,
+      false },
+    { "a watch", { "WATCH watched" }, 1, "SET watched changed", false, MENDED, false },
+    { "a transaction that DISCARD did not end",
+      { "MULTI", "DISCARD now" },
+      2,
+      NULL,
+      false,
+      MENDED,
+      true },
+    { "a watch that EXEC did not end",
+      { "WATCH watched", "EXEC" },
+      2,
+      "SET watched changed",
+      false,
+      MENDED,
+      true },
+    { "another database", { "SELECT 3" }, 1, NULL, false, MENDED, false },
+    { "another user", { "AUTH guest secret" }, 1, NULL, false, MENDED, false },
+    { "all of these", { "AUTH admin secret", "SELECT 3", "MULTI" }, 3, NULL, false, MENDED, false },
+    { "a subscription", { "SUBSCRIBE news" }, 1, NULL, false, CLOSED, false },
+    { "a subscription's message",
+      { "SUBSCRIBE news" },
+      1,
+      "PUBLISH news item",
+      false,
+      CLOSED,
+      false },
+    { "a pattern's message", { "PSUBSCRIBE n*" }, 1, "PUBLISH news item", false, CLOSED, false },
+    { "MONITOR", { "MONITOR" }, 1, "GET seen", false, CLOSED, false },
+    { "CLIENT REPLY OFF", { "CLIENT REPLY OFF" }, 0, NULL, false, CLOSED, false },
+    { "CLIENT REPLY SKIP", { "CLIENT REPLY SKIP" }, 0, NULL, false, CLOSED, false },
+    { "another database, unseen", { "SELECT 3" }, 1, NULL, true, CLOSED, false },
+    { "a watch, unseen", { "WATCH watched" }, 1, "SET watched changed", true, CLOSED, false },
+    { "a reply outstanding, unseen", { "GET other" }, 0, NULL, true, CLOSED, false },
 };
 
 static struct hgi_private_server *server;
@@ -136,7 +170,8 @@ static void dirty_raw(redisContext *context, const struct dirt *dirt)
         cr_assert_eq(redisBufferWrite(context, &done), REDIS_OK);
     for (unsigned i = 0; i < dirt->reads; i++) {
         redisReply *reply = next(context);
-        cr_assert(reply && reply->type != REDIS_REPLY_ERROR, "%s: %s", dirt->name,
+        bool error = dirt->refused && i + 1 == dirt->reads;
+        cr_assert(reply && (reply->type == REDIS_REPLY_ERROR) == error, "%s: %s", dirt->name,
                   reply ? reply->str : context->errstr);
         freeReplyObject(reply);
     }
@@ -195,7 +230,9 @@ static void dirty_lease(const struct dirt *dirt)
     for (unsigned i = 0; !dirt->raw && i < count_of(dirt); i++)
         cr_assert_eq(hg_lease_append(lease, &err, dirt->commands[i]), HG_OK, "%s", err.message);
     for (unsigned i = 0; !dirt->raw && i < dirt->reads; i++)
-        cr_assert_eq(hg_lease_reply(lease, NULL, &err), HG_OK, "%s: %s", dirt->name, err.message);
+        cr_assert_eq(hg_lease_reply(lease, NULL, &err),
+                     dirt->refused && i + 1 == dirt->reads ? HG_ERR_SERVER : HG_OK, "%s: %s",
+                     dirt->name, err.message);
     hg_release(lease, HG_OK);
     if (dirt->meanwhile)
         say(dirt->meanwhile);
@@ -247,7 +284,7 @@ Test(dirt, a_mended_connection_is_logged_in_named_and_on_its_database)
     pool = open_pool(url, "{\"pool\": {\"max_size\": 1}, \"server\": {\"client_name\": \"herd\"}}");
     for (int round = 0; round < 3; round++) {
         static const struct dirt other = {
-            "another database", { "SELECT 1" }, 1, NULL, false, MENDED
+            "another database", { "SELECT 1" }, 1, NULL, false, MENDED, false
         };
         dirty_lease(&other);
         redisReply *reply;
@@ -282,7 +319,9 @@ static long count_errors(void)
 Test(dirt, where_the_server_has_no_reset_it_is_tried_once)
 {
     static const char *const arguments[] = { "--rename-command", "RESET", "", NULL };
-    static const struct dirt other = { "another database", { "SELECT 1" }, 1, NULL, false, CLOSED };
+    static const struct dirt other = {
+        "another database", { "SELECT 1" }, 1, NULL, false, CLOSED, false
+    };
     const struct hgi_private_server_options options = { .arguments = arguments };
     struct hgi_problem problem;
     hgi_private_server_free(server);

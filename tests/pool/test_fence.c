@@ -126,6 +126,57 @@ Test(fence, it_stands_before_a_function_too)
     wait_for(held_is_dead, NULL, "the server to close the old attempt's connection");
 }
 
+/* The connection of the first attempt, with somebody else while the second one is made. */
+struct neighbour {
+    hg_lease *lease;
+    unsigned runs;
+};
+
+static void take_it(void *arg, const struct hg_log_event *event)
+{
+    struct neighbour *neighbour = arg;
+    if (event->kind == HG_LOG_RETRY)
+        cr_assert_eq(hg_acquire(pool, &neighbour->lease, NULL, NULL), HG_OK);
+}
+
+static void run(const char *command)
+{
+    struct hgi_problem problem;
+    redisReply *reply = hgi_private_server_command(server, &problem, command);
+    cr_assert(reply && reply->type != REDIS_REPLY_ERROR, "%s: %s", command,
+              reply ? reply->str : problem.text);
+    freeReplyObject(reply);
+}
+
+/* Two commands, the second refused for now: what ran of them is not known, but all was answered. */
+static hg_status refused_at_first(hg_lease *lease, void *arg, struct hg_attempt *attempt)
+{
+    struct neighbour *neighbour = arg;
+    neighbour->runs++;
+    run(neighbour->runs == 1 ? "CONFIG SET maxmemory 1" : "CONFIG SET maxmemory 0");
+    hg_status status = hg_lease_command(lease, NULL, attempt->error, "DEL k");
+    return status < 0 ? status : hg_lease_command(lease, NULL, attempt->error, "SET k new");
+}
+
+Test(fence, an_attempt_that_was_answered_has_left_a_connection_that_is_anothers)
+{
+    struct neighbour neighbour = { .runs = 0 };
+    struct hg_pool_options options = HG_POOL_OPTIONS_INIT;
+    struct hg_call_options call = HG_CALL_OPTIONS_INIT;
+    struct hg_error err = HG_ERROR_INIT;
+    options.url = hgi_private_server_url(server);
+    options.log = take_it;
+    options.log_arg = &neighbour;
+    call.op_class = "write";
+    pool = open_pool_with(&options, "{\"pool\": {\"max_size\": 3}, " PATIENT "}");
+    connect_all();
+    cr_assert_eq(hg_call(pool, &call, refused_at_first, &neighbour, &err), HG_OK, "%s",
+                 err.message);
+    cr_assert_eq(neighbour.runs, 2);
+    cr_assert_eq(hg_lease_command(neighbour.lease, NULL, &err, "GET k"), HG_OK, "%s", err.message);
+    hg_release(neighbour.lease, HG_OK);
+}
+
 static void is_not_sent_again(const char *why)
 {
     struct hg_error err = HG_ERROR_INIT;
@@ -141,15 +192,6 @@ Test(fence, behind_a_proxy_such_a_write_is_not_sent_again)
 {
     open_under("\"proxy\": true", "");
     is_not_sent_again("a proxy");
-}
-
-static void run(const char *command)
-{
-    struct hgi_problem problem;
-    redisReply *reply = hgi_private_server_command(server, &problem, command);
-    cr_assert(reply && reply->type != REDIS_REPLY_ERROR, "%s: %s", command,
-              reply ? reply->str : problem.text);
-    freeReplyObject(reply);
 }
 
 Test(fence, where_the_server_forbids_it_such_a_write_is_not_sent_again)

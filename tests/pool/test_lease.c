@@ -204,6 +204,29 @@ Test(lease, a_function_that_sent_something_is_not_run_twice)
     cr_assert_eq(err.stop_reason, HG_STOP_OUTCOME);
 }
 
+/* The first command runs; the connection is gone before the second leaves. */
+static hg_status second_command_never_leaves(hg_lease *lease, void *arg, struct hg_attempt *attempt)
+{
+    ++*(unsigned *)arg;
+    cr_assert_eq(hg_lease_command(lease, NULL, attempt->error, "INCR n"), HG_OK);
+    struct hgi_problem problem;
+    freeReplyObject(hgi_private_server_command(server, &problem, "CLIENT KILL TYPE normal"));
+    return hg_lease_command(lease, NULL, attempt->error, "INCR n");
+}
+
+Test(lease, a_function_that_did_half_of_it_is_not_run_twice)
+{
+    unsigned calls = 0;
+    struct hg_error err = HG_ERROR_INIT;
+    redisReply *reply;
+    cr_assert_eq(hg_call(pool, NULL, second_command_never_leaves, &calls, &err), HG_ERR_CONNECTION);
+    cr_assert_eq(calls, 1);
+    cr_assert_eq(err.outcome, HG_OUTCOME_UNKNOWN);
+    cr_assert_eq(hg_command(pool, &reply, &err, "GET n"), HG_OK, "%s", err.message);
+    cr_assert_str_eq(reply->str, "1");
+    freeReplyObject(reply);
+}
+
 Test(lease, a_function_of_a_repeatable_class_is_run_again)
 {
     struct attempts attempts = { .failures = 2, .status = HG_ERR_TIMEOUT, .sends = true };
