@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <cjson/cJSON.h>
 
@@ -101,6 +102,21 @@ static hg_status decode_client_name(struct hgi_decoder *decoder, const struct hg
                            sizeof decoder->settings->client_name);
 }
 
+/* What would leave a new connection in a state in which the replies to callers' commands are no longer
+ * theirs, or would undo the set-up. */
+static bool is_no_setup(const char *name, const char *next)
+{
+    static const char *const names[] = { "MULTI",        "EXEC",        "DISCARD",
+                                         "WATCH",        "SUBSCRIBE",   "PSUBSCRIBE",
+                                         "SSUBSCRIBE",   "UNSUBSCRIBE", "PUNSUBSCRIBE",
+                                         "SUNSUBSCRIBE", "MONITOR",     "RESET",
+                                         "QUIT",         "HELLO" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    return strcasecmp(name, "CLIENT") == 0 && next && strcasecmp(next, "REPLY") == 0;
+}
+
 /* One command of "setup", its words one behind the other, an empty one at the end. */
 static hg_status decode_command(struct hgi_decoder *decoder, const struct hgi_node *node,
                                 size_t *used)
@@ -113,6 +129,13 @@ static hg_status decode_command(struct hgi_decoder *decoder, const struct hgi_no
     const struct hgi_node *word = hgi_node_first(decoder->document, node);
     if (!word)
         return hgi_document_fail(decoder->document, node, HGI_AT_VALUE, "a command has a name");
+    const struct hgi_node *second = hgi_node_next(decoder->document, word);
+    if (is_no_setup(word->item->valuestring ? word->item->valuestring : "",
+                    second ? second->item->valuestring : NULL))
+        return hgi_document_fail(
+            decoder->document, word, HGI_AT_VALUE,
+            "this command is not for the set-up: it would change what callers' "
+            "commands are answered; use hg_call() or hg_acquire() for it");
     for (; word; word = hgi_node_next(decoder->document, word)) {
         status = hgi_decode_expect(decoder, word, HGI_JSON_STRING, "a word in a string");
         if (status < 0)

@@ -137,9 +137,9 @@ static struct hgi_io make_room(struct hgi_conn *conn, short wants, int64_t deadl
             return failed(conn, HGI_IO_ERROR, errno, sent);
         if (length > 0 && !feed(conn, bytes, length))
             return too_much(conn, sent);
-        if (hgi_now_ns() >= deadline_ns) /* one that never stops talking ends here */
-            return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, sent);
     }
+    if (hgi_now_ns() >= deadline_ns) /* one that never stops talking, or takes little by little */
+        return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, sent);
     return (struct hgi_io) { .kind = HGI_IO_OK, .sent = sent };
 }
 
