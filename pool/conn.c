@@ -248,9 +248,14 @@ bool hgi_conn_append(struct hgi_conn *conn, const char *bytes, size_t length)
                 return false;
             size *= 2;
         }
-        char *grown = realloc(conn->out, size);
+        char *grown = malloc(size);
         if (!grown)
             return false;
+        if (conn->out) { /* not by realloc: what it leaves behind may hold the password */
+            memcpy(grown, conn->out, conn->out_length);
+            explicit_bzero(conn->out, conn->out_length);
+            free(conn->out);
+        }
         conn->out = grown;
         conn->out_size = size;
     }

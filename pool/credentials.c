@@ -45,10 +45,12 @@ bool hgi_credentials_ask(hg_pool *pool, struct hgi_endpoint *endpoint, uint32_t 
     } else {
         bool differ = are_new(pool, &credentials, &kept);
         uint32_t own = *epoch;
-        /* relaxed: a connection of the old epoch that is borrowed once more is still logged in. */
+        /* relaxed, both: a connection of the old epoch that is borrowed once more is still logged in. */
         if (differ && atomic_compare_exchange_strong_explicit(
                           &pool->epoch, &own, own + 1, memory_order_relaxed, memory_order_relaxed))
             *epoch = own + 1;
+        else if (differ) /* it ended meanwhile: some of the next one have the old credentials too */
+            atomic_fetch_add_explicit(&pool->epoch, 1, memory_order_relaxed);
         memcpy(endpoint->username, credentials.username, sizeof endpoint->username);
         memcpy(endpoint->password, credentials.password, sizeof endpoint->password);
         if (!kept)

@@ -8,7 +8,9 @@
  *
  * A server that was restarted numbers its clients anew, and the number of then may be that of somebody
  * else now. Numbers only grow while a server lives: where the new connection was begun after the old
- * one stood and yet has the lower number, the old one died with its server, and nobody is killed.
+ * one stood and yet has the lower number, the old one died with its server, and nobody is killed. What
+ * is left: a server that is restarted and has within the length of one call given out more numbers than
+ * the old one had; then a client of the same number is cut off once.
  */
 #include "pool/fence.h"
 

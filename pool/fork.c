@@ -22,6 +22,7 @@
  */
 #include "pool/fork.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -55,6 +56,10 @@ int hgi_socket_open(int family, int type, hgi_descriptor_note *note)
 {
     hgi_descriptors_lock();
     int fd = socket(family, type, 0);
+    if (fd == 0) { /* hiredis 0.14 takes descriptor 0 for none and would never close it */
+        fd = fcntl(0, F_DUPFD_CLOEXEC, 3);
+        close(0);
+    }
     if (fd >= 0)
         hgi_descriptor_note_down(note, fd);
     hgi_descriptors_unlock();

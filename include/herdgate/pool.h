@@ -95,7 +95,8 @@ HG_API hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *optio
 /* Close it: waiters are refused with HG_ERR_CLOSED, running calls may finish until the drain timeout
  * has passed (nanoseconds; < 0: the policy's pool.drain_timeout), then all connections are closed.
  *
- * No call may begin once this has returned. NULL does nothing and is HG_OK.
+ * No call may begin, or be about to, once this has returned: that is the caller's to see to, as
+ * with anything that is freed. NULL does nothing and is HG_OK.
  * Errors     HG_ERR_TIMEOUT: leases were still out; the message says whose. Their connections are
  *            closed and the memory freed as they come back.
  * Threads    one. Blocks.
@@ -107,8 +108,8 @@ HG_API hg_status hg_pool_close(hg_pool *pool, int64_t drain_timeout_ns, struct h
  * breaker, retry budget, connections and the queue keep their state.
  *
  * A pool whose server, user, password, database or client name is another one replaces its
- * connections as they come back. Timeouts that belong to a connection (tcp_user_timeout,
- * max_lifetime) hold for connections made from now on. A new max_size is that of hg_pool_resize().
+ * connections as they come back. What belongs to a connection (tcp_user_timeout, max_lifetime,
+ * max_reply_bytes, max_reply_depth) holds for connections made from now on. A new max_size is that of hg_pool_resize().
  * The settings of a breaker that is the pool's own cannot be changed, nor those of hg_pool_options;
  * of a breaker that was given, the policy says nothing.
  *

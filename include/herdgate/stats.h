@@ -23,7 +23,7 @@ struct hg_pool_stats {
     size_t size; /* sizeof(struct hg_pool_stats), set before the call */
     /* gauges */
     uint32_t max_size;
-    uint32_t idle;    /* connected and free */
+    uint32_t idle;    /* connected, and with no caller */
     uint32_t leased;  /* with a caller */
     uint32_t dialing; /* being made */
     uint32_t waiting; /* callers in the queue */
