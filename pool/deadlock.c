@@ -6,7 +6,8 @@
  * slots are marked by their holders, this one does not queue.
  *
  * Threads that hold nothing pay one look at a thread's own counter. That counter is only a hint to
- * look at the slots: a lease released on another thread leaves it too high, which costs time alone.
+ * look at the slots: a lease released on another thread leaves it too high here, which costs time, and too
+ * low there, so that a circle through that thread may be left to the deadlines.
  *
  * Invariant: `stuck` of a slot is the thread that holds it and waits; a holder that changed since, by
  * use on another thread, is not the one who waits.
