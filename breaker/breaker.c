@@ -277,7 +277,12 @@ void hg_breaker_report(hg_breaker *breaker, hg_permit permit, hg_result result, 
 void hg_breaker_report_times(hg_breaker *breaker, hg_permit permit, hg_result result,
                              int64_t began_ns, int64_t ended_ns)
 {
-    report(breaker, permit, result, ended_ns > began_ns ? ended_ns - began_ns : 0, ended_ns);
+    int64_t elapsed_ns;
+    if (ended_ns <= began_ns)
+        elapsed_ns = 0;
+    else if (__builtin_sub_overflow(ended_ns, began_ns, &elapsed_ns))
+        elapsed_ns = INT64_MAX;
+    report(breaker, permit, result, elapsed_ns, ended_ns);
 }
 
 void hg_breaker_trip(hg_breaker *breaker)

@@ -3,13 +3,18 @@
  * Adding is one load and one store in a cell with one writer, else a compare-and-exchange. Never
  * above the truth: a count is only ever read together with the bucket and generation that it was made
  * for, in one load. Bounds: `turn` comes round after 2^24 * 16 buckets, 310 days at the shortest
- * window; a bucket's count saturates at 16,777,215 a thread.
+ * window, and a place that nobody wrote for all but the last day of them takes no count for that day; a
+ * bucket's count saturates at 16,777,215 a thread.
  */
 #include "breaker/window.h"
 
 #include "breaker/machine.h"
 
 enum { LIMIT_BITS = 20, LIMIT_MAX = (1 << LIMIT_BITS) - 1 };
+
+/* So many turns are a clock that is behind, 29 hours at the shortest window; more are a place that was
+ * written long ago, the turn having come round since. */
+enum { BEHIND_TURNS_MAX = 1 << 16 };
 
 static uint64_t bucket_at(const struct hgi_window *window, int64_t at_ns)
 {
@@ -38,7 +43,7 @@ static bool is_later(uint64_t word, uint64_t than)
     if (word == 0)
         return false;
     if (turns != 0)
-        return turns <= HGI_WINDOW_COUNT_MAX / 2;
+        return turns <= BEHIND_TURNS_MAX;
     return generations != 0 && generations <= HGI_GENERATION_MAX / 2;
 }
 

@@ -30,9 +30,9 @@ static hg_breaker *new_breaker(int64_t recovery_ns, int64_t window_ns)
 static void no_call_passes_before_its_time(void)
 {
     hg_breaker *breaker = new_breaker(RECOVERY_NS, 0);
+    uint64_t refused = 0;
     for (int round = 0; round < ROUNDS; round++) {
         hg_permit permit;
-        uint64_t refused = 0;
         int64_t before_ns = hgi_now_ns();
         hg_breaker_trip(breaker);
         int64_t give_up_ns = hgi_now_ns() + 60 * HGI_NS_PER_S;
@@ -41,9 +41,10 @@ static void no_call_passes_before_its_time(void)
             REQUIRE(hgi_now_ns() < give_up_ns);
         }
         REQUIRE(hgi_now_ns() - before_ns > RECOVERY_NS);
-        REQUIRE(refused > 0 && hgi_permit_is_probe(permit));
+        REQUIRE(hgi_permit_is_probe(permit));
         hg_breaker_reset(breaker);
     }
+    REQUIRE(refused > 0); /* in a round or other; in any one the thread may have been held up */
     hg_breaker_free(breaker);
 }
 

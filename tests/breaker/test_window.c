@@ -259,6 +259,23 @@ Test(window, who_is_behind_does_not_undo_what_was_counted_since)
     cr_assert_eq(hgi_window_sum(window, 65535, at_ns).failed, 0);
 }
 
+/* Places that were last written most of a turn of the field ago are old, and not of a later bucket. */
+Test(window, failures_after_months_without_any_are_counted)
+{
+    const uint64_t quiet[] = { 1 << 16, 1 << 23, (1 << 23) + 1, (1 << 24) - (1 << 16) - 1 };
+    for (size_t i = 0; i < sizeof quiet / sizeof quiet[0]; i++) {
+        start(20, 0.5, 1);
+        struct hgi_window *window = hgi_local_of(breaker)->window;
+        int64_t at_ns = 5000 * SECOND;
+        hgi_window_add_failure(window, 7, at_ns);
+        at_ns += (int64_t)quiet[i] * HGI_WINDOW_PLACES * window->bucket_ns;
+        hgi_window_add_failure(window, 7, at_ns);
+        cr_assert_eq(hgi_window_sum(window, 7, at_ns).failed, 1, "%zu", i);
+        hg_breaker_free(breaker);
+        breaker = NULL;
+    }
+}
+
 Test(window, a_bucket_that_is_full_stays_full)
 {
     start(20, 0.5, 1);
