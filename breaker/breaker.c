@@ -67,7 +67,11 @@ static bool make_transition(hg_breaker *breaker, uint64_t *seen, uint64_t next, 
     struct hgi_events *events = &hgi_local_of(breaker)->events;
     struct hgi_event_node *node = hgi_events_begin(events);
     uint64_t from = *seen;
-    uint64_t order = hgi_events_order(hgi_events_seen(events), hgi_word_generation(from)) + 1;
+    /* Asked before `seen` is read: either it is moving, or what it moved to has been seen. */
+    bool moving = breaker->flags & HGI_IS_SHARED && hgi_shared_is_moving(breaker);
+    uint64_t told = hgi_events_seen(events);
+    uint64_t before = hgi_events_order(told, hgi_word_generation(from));
+    uint64_t order = before + 1;
     bool made = exchange(breaker, seen, next);
     if (made) {
         hgi_events_made(events, order);
@@ -77,6 +81,7 @@ static bool make_transition(hg_breaker *breaker, uint64_t *seen, uint64_t next, 
             atomic_fetch_add_explicit(&breaker->opened, 1, memory_order_relaxed);
         if (node) {
             node->order = order;
+            node->anew = moving && before != told;
             hgi_breaker_fill_event(breaker, &node->event, next, now_ns);
             node->event.from = hgi_public_state(from);
         }
@@ -403,7 +408,10 @@ void hg_breaker_free(hg_breaker *breaker)
 
 void hgi_breaker_forget_threads(hg_breaker *breaker)
 {
+    struct hgi_local *local = hgi_local_of(breaker);
     uint64_t word = load_word(breaker);
-    hgi_events_forget_threads(&hgi_local_of(breaker)->events, hgi_word_generation(word),
-                              (hg_breaker_state)hgi_word_state(word));
+    hgi_events_forget_threads(&local->events, hgi_word_generation(word), hgi_public_state(word));
+    /* relaxed: no other thread exists; what one of the parent's was at is the parent's. */
+    if (local->shared)
+        atomic_store_explicit(&local->shared->reopening, 0, memory_order_relaxed);
 }

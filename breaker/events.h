@@ -23,7 +23,7 @@ enum { HGI_LISTENERS_MAX = 8 };
 struct hgi_event_node {
     struct hgi_event_node *next;
     uint64_t order;
-    bool anew; /* the first of another segment: what lies between is no gap */
+    bool anew; /* nothing of its segment was told before: what lies between is no gap */
     struct hg_breaker_event event;
 };
 

@@ -237,9 +237,19 @@ hg_status hgi_shared_open(hg_breaker **out, const char *name,
 
 /* --- what others did --- */
 
+bool hgi_shared_is_moving(hg_breaker *breaker)
+{
+    /* [R1] acquire: 0 means that the mapped segment's first word is in `seen`; pairs with [R1] in
+     * find_transition(). */
+    return atomic_load_explicit(&hgi_local_of(breaker)->shared->reopening, memory_order_acquire) !=
+           0;
+}
+
 /* Hand what was found in the word to the listeners, once. Gives the word. anew: it is that of another
- * segment, which the caller has just mapped, and is done with by this. */
-static uint64_t find_transition(hg_breaker *breaker, bool anew)
+ * segment, which the caller has just mapped, and is done with by this; `before` is what was seen when
+ * the old one still was. Should that have changed, a thread that made a transition on the new segment
+ * has told of it already, or one that made the old one's last was late: the word says which. */
+static uint64_t find_transition(hg_breaker *breaker, bool anew, uint64_t before)
 {
     struct hgi_local *local = hgi_local_of(breaker);
     struct hgi_events *events = &local->events;
@@ -249,8 +259,8 @@ static uint64_t find_transition(hg_breaker *breaker, bool anew)
     uint64_t word, order;
     do {
         word = load_word(breaker);
-        order =
-            hgi_events_order(seen + anew, hgi_word_generation(word)); /* anew: at least 1 more */
+        /* Not told of yet: at least 1 more, even if the generations are the same. */
+        order = hgi_events_order(seen + (anew && seen == before), hgi_word_generation(word));
         /* [R1] acquire: set before another segment was mapped; pairs with [R1] in reopen(). What that
          * is told as is the reopening thread's affair. */
         if (order == seen || hgi_word_state(word) == HGI_RETIRED ||
@@ -307,8 +317,9 @@ static void reopen(hg_breaker *breaker)
         return;
     uint64_t word = load_word(breaker);
     if (hgi_word_state(word) == HGI_RETIRED) {
+        uint64_t before = hgi_events_seen(&hgi_local_of(breaker)->events);
         if (map_successor(breaker, word)) {
-            find_transition(breaker, true);
+            find_transition(breaker, true, before);
             return;
         }
         atomic_store_explicit(&shared->next_try_ns, now_ns + RETRY_NS, memory_order_relaxed);
@@ -323,7 +334,7 @@ uint64_t hgi_shared_look(hg_breaker *breaker)
         reopen(breaker);
     uint64_t word = load_word(breaker);
     return hgi_shared_has_news(breaker, word) && hgi_word_state(word) != HGI_RETIRED
-               ? find_transition(breaker, false)
+               ? find_transition(breaker, false, 0)
                : word;
 }
 

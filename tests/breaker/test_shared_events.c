@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
 
 #include "tests/breaker/shared_fixture.h"
 
@@ -151,6 +153,51 @@ Test(shared_events, a_successor_is_told_once_and_its_transitions_follow)
     hg_breaker_free(breaker);
 }
 
+/* The library's mremap(): what it does, and then, once, what another thread could do right after it. */
+static hg_breaker *opens_when_moved;
+
+void *move_and_open(void *old, size_t old_size, size_t new_size, int flags, ...) __asm__("mremap");
+
+void *move_and_open(void *old, size_t old_size, size_t new_size, int flags, ...)
+{
+    va_list rest;
+    va_start(rest, flags);
+    void *wanted = flags & MREMAP_FIXED ? va_arg(rest, void *) : NULL;
+    va_end(rest);
+    long moved = syscall(SYS_mremap, old, old_size, new_size, flags, wanted);
+    hg_breaker *breaker = opens_when_moved;
+    opens_when_moved = NULL;
+    if (moved != -1 && breaker)
+        hg_breaker_force_open(breaker);
+    return (void *)moved; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+Test(shared_events, one_made_while_the_segment_is_exchanged_is_told_once_and_is_no_gap)
+{
+    struct heard heard = { 0 };
+    hg_breaker *breaker = opened();
+    hg_permit permit;
+    cr_assert_eq(hg_breaker_listen(breaker, hear, &heard, NULL), HG_OK);
+    unlinked();
+    opens_when_moved = breaker;
+    cr_assert_not(hg_breaker_admit(breaker, &permit));
+    cr_assert_null(opens_when_moved);
+    cr_assert_eq(snapshot_of(breaker).transitions, 1);
+    cr_assert_eq(heard.count, 1);
+    cr_assert_not(heard.events[0].elsewhere);
+    cr_assert_eq(heard.events[0].to, HG_BREAKER_FORCED_OPEN);
+    cr_assert_eq(heard.events[0].generation, snapshot_of(breaker).generation);
+    cr_assert_eq(heard.events[0].missed, 0);
+    hg_breaker_reset(breaker);
+    cr_assert_eq(heard.count, 2);
+    cr_assert_eq(heard.events[1].missed, 0);
+    others_change_it(3);
+    cr_assert_eq(hg_breaker_state_now(breaker), HG_BREAKER_FORCED_OPEN);
+    cr_assert_eq(heard.count, 3);
+    cr_assert_eq(heard.events[2].missed, 2);
+    hg_breaker_free(breaker);
+}
+
 /* Both make transitions all the time; each is told of every one of its own, in order. */
 static void *flip(void *arg)
 {
@@ -240,6 +287,28 @@ Test(shared_events, a_child_shares_the_breaker_that_it_inherited)
     cr_assert_eq(hg_breaker_state_now(breaker), HG_BREAKER_FORCED_OPEN);
     cr_assert_eq(heard.count, 1);
     cr_assert(heard.events[0].elsewhere);
+    hg_breaker_free(breaker);
+}
+
+/* As a child of the parent's thread that reopens, where no handler of fork() ran. */
+static int goes_on_with_a_retired_one(void *arg)
+{
+    struct heard heard = { 0 };
+    hg_breaker *breaker = arg;
+    hgi_local_of(breaker)->shared->reopening = 1;
+    hgi_breaker_forget_threads(breaker);
+    REQUIRE(hg_breaker_listen(breaker, hear, &heard, NULL) == HG_OK);
+    hg_breaker_cancel(breaker, admitted(breaker));
+    REQUIRE(heard.count == 1 && heard.events[0].elsewhere);
+    REQUIRE(heard.events[0].from == HG_BREAKER_CLOSED && heard.events[0].missed == 0);
+    return 0;
+}
+
+Test(shared_events, a_child_without_handlers_leaves_a_retired_breaker_for_its_successor)
+{
+    hg_breaker *breaker = opened();
+    unlinked();
+    cr_assert_eq(in_child(goes_on_with_a_retired_one, breaker), 0);
     hg_breaker_free(breaker);
 }
 
