@@ -166,11 +166,12 @@ HG_API hg_status hg_breaker_new(hg_breaker **out, const struct hg_breaker_option
  *
  * Ownership  *out is the caller's, for hg_breaker_free(), which leaves the breaker to the others; name
  *            and options are copied.
- * Threads    any. Does not block but for the file system.
+ * Threads    any. Does not block but for the file system and, at most 5 s, for another one who removes
+ *            the name.
  * Errors     HG_ERR_VALIDATION: the name, an option, or the file: another user's, another mode, not a
  *            breaker, damaged, another version's, of another time namespace. HG_ERR_NO_MEMORY: no memory,
- *            or the file system is full (err->sys_errno is ENOSPC). HG_ERR_TIMEOUT: others make and
- *            remove it all the time. *out is NULL.
+ *            or the file system is full (err->sys_errno is ENOSPC). HG_ERR_TIMEOUT: another one
+ *            has been removing it for 5 s, or others make and remove it all the time. *out is NULL.
  * Since      0.1 */
 HG_API hg_status hg_breaker_open_shared(hg_breaker **out, const char *name,
                                         const struct hg_breaker_options *options,
@@ -237,7 +238,10 @@ HG_API void hg_breaker_read_options(hg_breaker *breaker, struct hg_breaker_optio
  * unless it is closed or half-open. Any thread. Since 0.1 */
 HG_API void hg_breaker_trip(hg_breaker *breaker);
 
-/* An operator's handles. reset closes it and forgets the streak, also after force and disable. */
+/* An operator's handles. reset closes it and forgets the streak, also after force and disable. On a
+ * shared breaker that is unlinked at that moment a command may be lost: it goes with the old one, or
+ * changes nothing while there is no new one. Whoever must be sure looks at the state afterwards. Any
+ * thread. Since 0.1 */
 HG_API void hg_breaker_force_open(hg_breaker *breaker);
 HG_API void hg_breaker_force_close(hg_breaker *breaker);
 HG_API void hg_breaker_disable(hg_breaker *breaker);

@@ -27,9 +27,10 @@ static const char help[] =
     "/name is what the policy's \"breaker\": { \"shared\": ... } says, or what was given to\n"
     "hg_breaker_open_shared().\n";
 
-static const char help_end[] = "\n"
-                               "Exit: 0 done, 2 usage, 3 environment: no such breaker, another "
-                               "user's, damaged.\nSee herdgate-breaker(1).\n";
+static const char help_end[] =
+    "\n"
+    "Exit: 0 done, 2 usage, 3 environment: no such breaker, another "
+    "user's, damaged,\n      or removed at that moment.\nSee herdgate-breaker(1).\n";
 
 struct arguments {
     const char *name;
@@ -83,7 +84,15 @@ static int show(const struct arguments *arguments)
 
 /* --- what changes it --- */
 
-static int change(const struct arguments *arguments, void (*function)(hg_breaker *))
+/* Whether it is as it was told to be. What only an operator does, only an operator undoes; one that was
+ * reset may be open again. */
+static bool obeyed(hg_breaker_state wanted, hg_breaker_state after)
+{
+    return wanted == HG_BREAKER_CLOSED ? after < HG_BREAKER_FORCED_OPEN : after == wanted;
+}
+
+static int change(const struct arguments *arguments, void (*function)(hg_breaker *),
+                  hg_breaker_state wanted)
 {
     struct hg_error err = HG_ERROR_INIT;
     hg_breaker *breaker;
@@ -93,6 +102,13 @@ static int change(const struct arguments *arguments, void (*function)(hg_breaker
     function(breaker);
     hg_breaker_state after = hg_breaker_state_now(breaker);
     hg_breaker_free(breaker);
+    if (!obeyed(wanted, after)) {
+        fprintf(stderr,
+                "herdgate-breaker: %s is %s and not %s: it was removed, or told otherwise, at the "
+                "same moment; run this again\n",
+                arguments->name, hg_breaker_state_name(after), hg_breaker_state_name(wanted));
+        return HGI_EXIT_ENVIRONMENT;
+    }
     printf("%s is %s, was %s\n", arguments->name, hg_breaker_state_name(after),
            hg_breaker_state_name(before));
     return HGI_EXIT_PASS;
@@ -100,22 +116,22 @@ static int change(const struct arguments *arguments, void (*function)(hg_breaker
 
 static int force_open(const struct arguments *arguments)
 {
-    return change(arguments, hg_breaker_force_open);
+    return change(arguments, hg_breaker_force_open, HG_BREAKER_FORCED_OPEN);
 }
 
 static int force_close(const struct arguments *arguments)
 {
-    return change(arguments, hg_breaker_force_close);
+    return change(arguments, hg_breaker_force_close, HG_BREAKER_FORCED_CLOSED);
 }
 
 static int disable(const struct arguments *arguments)
 {
-    return change(arguments, hg_breaker_disable);
+    return change(arguments, hg_breaker_disable, HG_BREAKER_DISABLED);
 }
 
 static int reset(const struct arguments *arguments)
 {
-    return change(arguments, hg_breaker_reset);
+    return change(arguments, hg_breaker_reset, HG_BREAKER_CLOSED);
 }
 
 static int remove_it(const struct arguments *arguments)
