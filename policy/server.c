@@ -103,8 +103,8 @@ static hg_status decode_client_name(struct hgi_decoder *decoder, const struct hg
 }
 
 /* What would leave a new connection in a state in which the replies to callers' commands are no longer
- * theirs, or would undo the set-up. */
-static bool is_no_setup(const char *name, const char *next)
+ * theirs, or would undo the set-up. `words` lie one behind the other, an empty one at the end. */
+static bool is_no_setup(const char *words)
 {
     static const char *const names[] = { "MULTI",        "EXEC",        "DISCARD",
                                          "WATCH",        "SUBSCRIBE",   "PSUBSCRIBE",
@@ -112,9 +112,9 @@ static bool is_no_setup(const char *name, const char *next)
                                          "SUNSUBSCRIBE", "MONITOR",     "RESET",
                                          "QUIT",         "HELLO" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcasecmp(name, names[i]) == 0)
+        if (strcasecmp(words, names[i]) == 0)
             return true;
-    return strcasecmp(name, "CLIENT") == 0 && next && strcasecmp(next, "REPLY") == 0;
+    return strcasecmp(words, "CLIENT") == 0 && strcasecmp(words + strlen(words) + 1, "REPLY") == 0;
 }
 
 /* One command of "setup", its words one behind the other, an empty one at the end. */
@@ -122,6 +122,7 @@ static hg_status decode_command(struct hgi_decoder *decoder, const struct hgi_no
                                 size_t *used)
 {
     struct hgi_settings *settings = decoder->settings;
+    const char *const words = settings->setup + *used;
     hg_status status =
         hgi_decode_expect(decoder, node, HGI_JSON_ARRAY, "a command as an array of its words");
     if (status < 0)
@@ -129,13 +130,6 @@ static hg_status decode_command(struct hgi_decoder *decoder, const struct hgi_no
     const struct hgi_node *word = hgi_node_first(decoder->document, node);
     if (!word)
         return hgi_document_fail(decoder->document, node, HGI_AT_VALUE, "a command has a name");
-    const struct hgi_node *second = hgi_node_next(decoder->document, word);
-    if (is_no_setup(word->item->valuestring ? word->item->valuestring : "",
-                    second ? second->item->valuestring : NULL))
-        return hgi_document_fail(
-            decoder->document, word, HGI_AT_VALUE,
-            "this command is not for the set-up: it would change what callers' "
-            "commands are answered; use hg_call() or hg_acquire() for it");
     for (; word; word = hgi_node_next(decoder->document, word)) {
         status = hgi_decode_expect(decoder, word, HGI_JSON_STRING, "a word in a string");
         if (status < 0)
@@ -153,6 +147,11 @@ static hg_status decode_command(struct hgi_decoder *decoder, const struct hgi_no
     }
     settings->setup[(*used)++] = '\0';
     settings->setup_count++;
+    if (is_no_setup(words))
+        return hgi_document_fail(
+            decoder->document, hgi_node_first(decoder->document, node), HGI_AT_VALUE,
+            "this command is not for the set-up: it would change what callers' "
+            "commands are answered; use hg_call() or hg_acquire() for it");
     return HG_OK;
 }
 
