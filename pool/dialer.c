@@ -12,7 +12,8 @@
  *
  * Invariants, under the mutex: a slot is DIALING while exactly one dialer owns it; slots that are not
  * EMPTY are at most `size` when a dial begins; dialing <= max_connecting, where a connection counts
- * until it has been given to somebody, so that no other dial is begun for the same waiter.
+ * until it has been given to somebody, so that no other dial is begun for the same waiter. While it is
+ * given it counts as connected, too: the two together are never fewer than the slots that are used.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -41,6 +41,16 @@ static void add_calls(struct hg_pool_stats *stats, const struct hgi_tally *tally
     }
 }
 
+/* Under the mutex, without which a dial that ends and the next one, in a slot looked at later, would
+ * both be counted as under way. */
+static void add_slots(struct hg_pool_stats *stats, hg_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    for (uint32_t i = 0; i < hgi_size_reached(pool); i++)
+        add_slot(stats, &pool->slots[i]);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
 {
     if (!pool || !stats || stats->size < sizeof stats->size)
@@ -69,7 +79,6 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
         full.retired += read_counter(&counters->retired[i]);
     for (uint32_t i = 0; i < HGI_CALL_STRIPES; i++)
         add_calls(&full, &pool->tallies[i]);
-    for (uint32_t i = 0; i < hgi_size_reached(pool); i++)
-        add_slot(&full, &pool->slots[i]);
+    add_slots(&full, pool);
     memcpy(stats, &full, stats->size < sizeof full ? stats->size : sizeof full);
 }

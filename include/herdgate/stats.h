@@ -50,7 +50,8 @@ struct hg_pool_stats {
 
 #define HG_POOL_STATS_INIT HG_INIT_STRUCT(hg_pool_stats)
 
-/* Fill *stats, as much of it as stats->size says. Any thread. Does not block. Since 0.1 */
+/* Fill *stats, as much of it as stats->size says. Any thread. Waits for nothing but other threads that
+ * begin or end a dial, for as long as they count it. Since 0.1 */
 HG_API void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats);
 
 /* Write all that is counted as OpenMetrics text 1.0 (application/openmetrics-text), for Prometheus and
