@@ -10,25 +10,15 @@
 
 #include <hiredis/hiredis.h>
 
+#include <herdgate/pool.h>
+
 #include "policy/commands.h"
 #include "policy/settings.h"
 #include "pool/fork.h"
 #include "pool/replies.h"
 #include "pool/tls.h"
 
-/* Why the pool closes a connection. */
-enum hgi_retirement {
-    HGI_RETIRED_BY_STATE, /* not said: as the connection itself shows */
-    HGI_RETIRED_FAILED,
-    HGI_RETIRED_BY_SERVER,
-    HGI_RETIRED_UNCLEAN,
-    HGI_RETIRED_OUTDATED, /* of an older epoch */
-    HGI_RETIRED_SURPLUS,  /* the pool has become smaller */
-    HGI_RETIRED_IDLE,
-    HGI_RETIRED_LIFETIME,
-    HGI_RETIRED_SILENT, /* no answer to PING */
-    HGI_RETIRED_REASONS
-};
+enum { HGI_RETIRED_REASONS = HG_RETIRED_CLOSING + 1 };
 
 /* A connection belongs to one thread at a time: whoever holds its slot. */
 struct hgi_conn {
@@ -50,9 +40,9 @@ struct hgi_conn {
     size_t out_length;
     size_t out_first; /* length of the first of them */
     size_t out_size;
-    bool can_fence;                 /* others can be killed on it by their numbers; see fence.c */
-    enum hgi_retirement retired_as; /* said by who closes it */
-    bool broken;                    /* failed once: good for nothing any more */
+    bool can_fence;           /* others can be killed on it by their numbers; see fence.c */
+    hg_retirement retired_as; /* said by who closes it; NONE: as it shows itself */
+    bool broken;              /* failed once: good for nothing any more */
     bool multi;
     bool watching;
     bool altered; /* RESET and a new set-up undo what was done */

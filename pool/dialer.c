@@ -159,6 +159,10 @@ static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct dial_
     hgi_copy_text(error.endpoint, sizeof error.endpoint, terms->endpoint->text);
     hgi_copy_text(error.server_code, sizeof error.server_code, verdict.code);
     hgi_pool_log(pool, HG_LOG_DIAL_FAILED, delay_ns, &error, NULL, error.message);
+    hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_DIAL_FAILED,
+                                                 .elapsed_ns = took_ns,
+                                                 .delay_ns = delay_ns,
+                                                 .error = &error });
     hg_policy_drop(terms->policy);
     pthread_mutex_lock(&pool->mutex);
 }
@@ -187,6 +191,9 @@ static void dial_succeeded(hg_pool *pool, struct hgi_slot *slot, const struct di
     conn->made_ns = hgi_now_ns();
     conn->expires_ns = jittered_end(conn->made_ns, terms->policy->settings.pool.max_lifetime_ns);
     slot->conn = conn;
+    hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_CONNECTED,
+                                                 .connection = conn->id,
+                                                 .elapsed_ns = took_ns });
     hgi_keeper_watch(pool, slot);
     /* relaxed: a DIALING slot is looked at by its dialer only; giving it publishes it. */
     atomic_store_explicit(&slot->state, HGI_SLOT_LEASED, memory_order_relaxed);

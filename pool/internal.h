@@ -31,6 +31,7 @@
 #include "pool/cancel.h"
 #include "pool/conn.h"
 #include "pool/fork.h"
+#include "pool/hooks.h"
 #include "pool/tally.h"
 #include "pool/usage.h"
 
@@ -152,6 +153,8 @@ struct hg_pool {
     bool own_breaker;
     hg_log_fn log;
     void *log_arg;
+    hg_pool_event_fn event; /* or NULL */
+    void *event_arg;
     _Atomic uint32_t size;  /* slots in use are below it; written under the mutex */
     struct hgi_slot *slots; /* HGI_POOL_SIZE_MAX of them, memory only for those once reached */
     hg_credentials_fn credentials; /* or NULL */
@@ -351,11 +354,6 @@ int hgi_cond_init(pthread_cond_t *cond); /* with the monotonic clock; 0 or an er
 
 /* Free what is left of a pool that nobody uses. */
 void hgi_pool_free(hg_pool *pool);
-
-/* Tell the log hook, if there is one. No lock is held. */
-void hgi_pool_log(const hg_pool *pool, hg_log_kind kind, int64_t delay_ns,
-                  const struct hg_error *error, const struct hg_breaker_event *breaker,
-                  const char *text);
 
 /* One increment by the only writer of a counter: no locked instruction. */
 static inline void hgi_bump(_Atomic uint64_t *counter)

@@ -102,27 +102,27 @@ static void inspect_idle(hg_pool *pool, const struct hgi_pool_settings *settings
     const char *why = NULL;
     if (now_ns >= conn->expires_ns || !hgi_slot_is_fit(pool, slot)) {
         if (hgi_slot_is_fit(pool, slot))
-            conn->retired_as = HGI_RETIRED_LIFETIME;
+            conn->retired_as = HG_RETIRED_LIFETIME;
         hgi_discard(pool, slot);
         return;
     }
     if (*spare > 0 && (*unused > 0 || passed(now_ns, used_ns, settings->idle_timeout_ns))) {
         (*spare)--;
         *unused -= *unused > 0;
-        conn->retired_as = HGI_RETIRED_IDLE;
+        conn->retired_as = HG_RETIRED_IDLE;
         hgi_discard(pool, slot);
         return;
     }
     if (passed(now_ns, used_ns, HGI_NS_PER_S) && hgi_conn_has_stray_bytes(conn)) {
         why = "an idle connection had ended or held bytes nobody asked for; it was closed";
-        conn->retired_as = HGI_RETIRED_UNCLEAN;
+        conn->retired_as = HG_RETIRED_UNCLEAN;
         hgi_count(&pool->counters.closed_unclean);
     } else if (passed(now_ns, used_ns, settings->keepalive_ns)) {
         if (answers_ping(settings, conn)) {
             conn->used_ns = hgi_now_ns();
         } else {
             why = "an idle connection did not answer PING; it was closed";
-            conn->retired_as = HGI_RETIRED_SILENT;
+            conn->retired_as = HG_RETIRED_SILENT;
         }
     }
     if (why) {

@@ -93,9 +93,14 @@ void hgi_mend_one(hg_pool *pool)
     struct hgi_endpoint endpoint = *snapshot->endpoint;
     bool current = hgi_slot_is_current(pool, slot); /* under the mutex: of this endpoint */
     pthread_mutex_unlock(&pool->mutex);
+    const int64_t began_ns = hgi_now_ns();
     if (current && mend(pool, slot->conn, &endpoint, &policy->settings)) {
         hgi_count(&pool->counters.mended);
         slot->conn->used_ns = hgi_now_ns();
+        hgi_pool_tell(pool,
+                      (struct hg_pool_event) { .kind = HG_EVENT_MENDED,
+                                               .connection = slot->conn->id,
+                                               .elapsed_ns = slot->conn->used_ns - began_ns });
         hgi_give_new(pool, slot);
     } else {
         hgi_count(&pool->counters.closed_unclean);

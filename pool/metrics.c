@@ -263,17 +263,12 @@ static void put_breaker(struct out *out, hg_pool *pool, const struct hg_pool_sta
 
 static void put_life(struct out *out, const hg_pool *pool, const struct hg_pool_stats *stats)
 {
-    static const char *const reasons[HGI_RETIRED_REASONS] = {
-        [HGI_RETIRED_FAILED] = "failed",     [HGI_RETIRED_BY_SERVER] = "closed_by_server",
-        [HGI_RETIRED_UNCLEAN] = "unclean",   [HGI_RETIRED_OUTDATED] = "outdated",
-        [HGI_RETIRED_SURPLUS] = "surplus",   [HGI_RETIRED_IDLE] = "idle",
-        [HGI_RETIRED_LIFETIME] = "lifetime", [HGI_RETIRED_SILENT] = "silent",
-    };
     put_counter(out, "dials", "Connections begun.", stats->dials);
     put_counter(out, "dial_failures", "Connections that were not made.", stats->dial_failures);
     put_family(out, "retired", "counter", "Connections closed by the pool, by reason.");
-    for (size_t i = HGI_RETIRED_FAILED; i < HGI_RETIRED_REASONS; i++)
-        put_sample(out, "retired_total", (struct label) { "reason", reasons[i] }, none,
+    for (size_t i = HG_RETIRED_FAILED; i < HG_RETIRED_CLOSING; i++) /* of these nobody can ask */
+        put_sample(out, "retired_total",
+                   (struct label) { "reason", hg_retirement_name((hg_retirement)i) }, none,
                    read_one(&pool->counters.retired[i]));
     put_counter(out, "leases", "Connections given to callers.", stats->acquired);
     put_counter(out, "queued", "Callers that had to wait.", stats->queued);

@@ -17,23 +17,6 @@
 #include "pool/internal.h"
 #include "pool/setup.h"
 
-void hgi_pool_log(const hg_pool *pool, hg_log_kind kind, int64_t delay_ns,
-                  const struct hg_error *error, const struct hg_breaker_event *breaker,
-                  const char *text)
-{
-    if (!pool->log)
-        return;
-    struct hg_log_event event = { .size = sizeof event,
-                                  .kind = kind,
-                                  .delay_ns = delay_ns,
-                                  .error = error,
-                                  .breaker = breaker,
-                                  .text = text };
-    int cancel = hgi_cancel_off();
-    pool->log(pool->log_arg, &event);
-    hgi_cancel_restore(cancel);
-}
-
 static void on_breaker_event(void *arg, const struct hg_breaker_event *event)
 {
     hg_pool *pool = arg;
@@ -46,12 +29,27 @@ static void on_breaker_event(void *arg, const struct hg_breaker_event *event)
              hg_breaker_state_name(event->from), hg_breaker_state_name(event->to),
              event->elsewhere ? ", by another process" : "");
     hgi_pool_log(pool, HG_LOG_BREAKER, event->retry_after_ns, NULL, event, text);
+    hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_BREAKER, .breaker = event });
+}
+
+static void close_connections(hg_pool *pool)
+{
+    for (uint32_t i = 0; pool->slots && i < hgi_size_reached(pool); i++) {
+        struct hgi_conn *conn = pool->slots[i].conn;
+        if (!conn)
+            continue;
+        struct hg_pool_event event = { .kind = HG_EVENT_RETIRED,
+                                       .connection = conn->id,
+                                       .retirement = HG_RETIRED_CLOSING,
+                                       .elapsed_ns = hgi_now_ns() - conn->made_ns };
+        hgi_conn_close(conn);
+        hgi_pool_tell(pool, event);
+    }
 }
 
 void hgi_pool_free(hg_pool *pool)
 {
-    for (uint32_t i = 0; pool->slots && i < hgi_size_reached(pool); i++)
-        hgi_conn_close(pool->slots[i].conn);
+    close_connections(pool);
     hgi_fork_unwatch(pool);
     if (pool->breaker) {
         hg_breaker_unlisten(pool->breaker, on_breaker_event, pool);
@@ -78,6 +76,7 @@ void hgi_pool_free(hg_pool *pool)
     free(pool->last_credentials);
     free(pool->slots_memory);
     free(pool->tallies);
+    hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_CLOSED });
     free(pool);
 }
 
@@ -200,6 +199,8 @@ static hg_status make_parts(hg_pool *pool, const struct hg_pool_options *options
     hg_status status = HG_OK;
     pool->log = options->log;
     pool->log_arg = options->log_arg;
+    pool->event = options->event;
+    pool->event_arg = options->event_arg;
     pool->credentials = options->credentials;
     pool->credentials_arg = options->credentials_arg;
     pool->has_endpoint = options->url != NULL;
@@ -240,6 +241,7 @@ hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *options, hg_
     if (status == HG_OK)
         status = hgi_threads_start(pool, policy->settings.pool.max_connecting, err);
     if (status != HG_OK) {
+        pool->event = NULL; /* of a pool that was never opened */
         hgi_pool_free(pool);
         return status;
     }

@@ -271,6 +271,7 @@ hg_status hg_pool_reload(hg_pool *pool, hg_policy *policy, struct hg_error *err)
     pthread_mutex_unlock(&pool->changing);
     if (status == HG_OK) {
         hgi_error_clear(err);
+        hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_RELOADED });
         hgi_keeper_wake(pool); /* what has become too many, too old or outdated goes now */
     }
     hgi_call_leave(snapshot);

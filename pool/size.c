@@ -41,6 +41,7 @@ hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err)
     pthread_mutex_lock(&pool->mutex);
     hgi_resize(pool, max_size);
     pthread_mutex_unlock(&pool->mutex);
+    hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_RESIZED });
     hgi_serve_queue(pool); /* slots may be in use again that stayed free */
     hgi_keeper_wake(pool); /* what is idle and too many goes now */
     hgi_call_leave(snapshot);
@@ -57,11 +58,15 @@ static hg_status set_suspended(hg_pool *pool, const char *name, bool suspended,
     if (!snapshot)
         return HG_ERR_CLOSED;
     pthread_mutex_lock(&pool->mutex);
-    if (pool->suspended != suspended) {
+    const bool changed = pool->suspended != suspended;
+    if (changed) {
         pool->suspended = suspended;
         hgi_resize_now(pool);
     }
     pthread_mutex_unlock(&pool->mutex);
+    if (changed)
+        hgi_pool_tell(pool, (struct hg_pool_event) { .kind = suspended ? HG_EVENT_SUSPENDED
+                                                                       : HG_EVENT_RESUMED });
     hgi_serve_queue(pool); /* slots may be in use again that stayed free */
     hgi_keeper_wake(pool);
     hgi_call_leave(snapshot);

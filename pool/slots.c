@@ -11,6 +11,8 @@
 
 #include <unistd.h>
 
+#include "breaker/clock.h"
+
 static _Thread_local int32_t own_id __attribute__((tls_model("initial-exec")));
 
 int32_t hgi_thread_id(void)
@@ -59,26 +61,31 @@ bool hgi_slot_is_fit(const hg_pool *pool, const struct hgi_slot *slot)
     return hgi_conn_is_clean(slot->conn) && hgi_slot_is_current(pool, slot);
 }
 
-static enum hgi_retirement reason_of(const hg_pool *pool, const struct hgi_slot *slot)
+static hg_retirement reason_of(const hg_pool *pool, const struct hgi_slot *slot)
 {
     const struct hgi_conn *conn = slot->conn;
-    if (conn->retired_as != HGI_RETIRED_BY_STATE)
+    if (conn->retired_as != HG_RETIRED_NONE)
         return conn->retired_as;
     if (conn->broken)
-        return HGI_RETIRED_FAILED;
+        return HG_RETIRED_FAILED;
     /* relaxed, both: for statistics. */
     if (atomic_load_explicit(&slot->hung_up, memory_order_relaxed) == conn->id)
-        return HGI_RETIRED_BY_SERVER;
+        return HG_RETIRED_BY_SERVER;
     if (!hgi_conn_is_clean(conn))
-        return HGI_RETIRED_UNCLEAN;
+        return HG_RETIRED_UNCLEAN;
     if (atomic_load_explicit(&pool->epoch, memory_order_relaxed) != conn->epoch)
-        return HGI_RETIRED_OUTDATED;
-    return HGI_RETIRED_SURPLUS;
+        return HG_RETIRED_OUTDATED;
+    return HG_RETIRED_SURPLUS;
 }
 
 void hgi_discard(hg_pool *pool, struct hgi_slot *slot)
 {
-    hgi_count(&pool->counters.retired[reason_of(pool, slot)]);
+    struct hg_pool_event event = { .kind = HG_EVENT_RETIRED,
+                                   .connection = slot->conn->id,
+                                   .retirement = reason_of(pool, slot),
+                                   .elapsed_ns =
+                                       pool->event ? hgi_now_ns() - slot->conn->made_ns : 0 };
+    hgi_count(&pool->counters.retired[event.retirement]);
     hgi_conn_close(slot->conn);
     slot->conn = NULL;
     pthread_mutex_lock(&pool->mutex);
@@ -88,4 +95,5 @@ void hgi_discard(hg_pool *pool, struct hgi_slot *slot)
     if (hgi_dial_is_wanted(pool))
         pthread_cond_signal(&pool->dial_wanted);
     pthread_mutex_unlock(&pool->mutex);
+    hgi_pool_tell(pool, event);
 }

@@ -271,5 +271,12 @@ hg_status hgi_take(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
     take->queued_ns = take->queue_ns = take->dial_ns = 0;
     if (hgi_queue_length(pool) == 0 || !hgi_queue_is_strict(pool, take->now_ns))
         take->slot = own_fit(pool);
-    return take->slot ? HG_OK : wait_in_queue(pool, take, err);
+    if (take->slot)
+        return HG_OK;
+    hg_status status = wait_in_queue(pool, take, err);
+    if (status == HG_ERR_POOL_TIMEOUT && err)
+        hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_POOL_TIMEOUT,
+                                                     .elapsed_ns = take->queue_ns,
+                                                     .error = err });
+    return status;
 }

@@ -55,6 +55,62 @@ struct hg_credentials {
  * several at a time, with no lock held; callers wait meanwhile, so let it be quick. */
 typedef hg_status (*hg_credentials_fn)(void *arg, struct hg_credentials *credentials);
 
+/* Why the pool closed a connection. */
+typedef enum hg_retirement {
+    HG_RETIRED_NONE = 0,      /* it did not */
+    HG_RETIRED_FAILED = 1,    /* an exchange on it failed */
+    HG_RETIRED_BY_SERVER = 2, /* the server had closed it */
+    HG_RETIRED_UNCLEAN = 3,   /* something was left on it that nobody else may meet */
+    HG_RETIRED_OUTDATED = 4,  /* made for another server, user or policy, or before a failover */
+    HG_RETIRED_SURPLUS = 5,   /* the pool was made smaller, or suspended */
+    HG_RETIRED_IDLE = 6,      /* not needed for pool.idle_timeout */
+    HG_RETIRED_LIFETIME = 7,  /* older than pool.max_lifetime */
+    HG_RETIRED_SILENT = 8,    /* it did not answer PING */
+    HG_RETIRED_CLOSING = 9    /* the pool was closed */
+} hg_retirement;
+
+/* What happens to a pool. */
+typedef enum hg_pool_event_kind {
+    HG_EVENT_CONNECTED = 0,   /* a connection stands; elapsed_ns: the dial */
+    HG_EVENT_DIAL_FAILED = 1, /* error; elapsed_ns: the dial; delay_ns: at least until the next */
+    HG_EVENT_RETIRED = 2,     /* a connection was closed; retirement; elapsed_ns: its age */
+    HG_EVENT_MENDED =
+        3, /* one that came back unclean is clean again; elapsed_ns: how long it took */
+    HG_EVENT_POOL_TIMEOUT = 4, /* a caller got no connection: error; elapsed_ns: its wait */
+    HG_EVENT_BREAKER = 5,      /* breaker */
+    HG_EVENT_SUSPENDED = 6,
+    HG_EVENT_RESUMED = 7,
+    HG_EVENT_RESIZED = 8,  /* by hg_pool_resize(); max_size */
+    HG_EVENT_RELOADED = 9, /* another policy holds; max_size */
+    HG_EVENT_CLOSED = 10   /* the last event: nothing of the pool is left */
+} hg_pool_event_kind;
+
+/* One of them. Pointers are borrowed for the length of the call; what a kind does not name is 0. */
+struct hg_pool_event {
+    size_t size;
+    hg_pool_event_kind kind;
+    uint32_t connection; /* of CONNECTED, RETIRED, MENDED: its number, from 1, like no other's */
+    hg_retirement retirement; /* RETIRED: why */
+    uint32_t max_size;        /* how many connections there may be */
+    int64_t elapsed_ns;
+    int64_t delay_ns;
+    const struct hg_error *error;           /* DIAL_FAILED, POOL_TIMEOUT */
+    const struct hg_breaker_event *breaker; /* BREAKER */
+};
+
+/* The event hook: for programs what the log hook is for people. Every event is told once. A connection
+ * is CONNECTED before anybody gets it, and RETIRED once and later; the breaker's transitions come in
+ * their order; between threads there is no other. In the child of a fork() the parent's connections
+ * end unsaid, and the child's own are told there.
+ *
+ * Threads    the one it happens on: a caller's inside of a call, or one of the pool's; several at a time.
+ *            No lock is held and the thread is not cancelled meanwhile.
+ * Calls      may call everything but hg_pool_close() of this pool (in CLOSED: nothing of it), and is then
+ *            called again from inside of itself for what that does. The threads of the pool make
+ *            connections: a hook that waits for one on CONNECTED, DIAL_FAILED or MENDED may wait for its
+ *            own thread, until its deadline. Be quick: the call, or the dial, waits for it. */
+typedef void (*hg_pool_event_fn)(void *arg, const struct hg_pool_event *event);
+
 /* What the policy file does not say. `struct hg_pool_options o = HG_POOL_OPTIONS_INIT;` */
 struct hg_pool_options {
     size_t size;
@@ -64,6 +120,8 @@ struct hg_pool_options {
     void *log_arg;       /* borrowed until the pool is closed */
     hg_credentials_fn credentials; /* instead of the policy's user and password; may be NULL */
     void *credentials_arg;         /* borrowed until the pool is closed */
+    hg_pool_event_fn event;        /* told of what happens to the pool; may be NULL */
+    void *event_arg; /* borrowed until HG_EVENT_CLOSED, also if hg_pool_close() gave up waiting */
 };
 
 /* How one call differs from what the policy says for it. Pointers are borrowed for the length of the
@@ -235,6 +293,11 @@ HG_API hg_status hg_json_get(hg_pool *pool, const char *key, struct cJSON **out,
  * and those of hg_command(). Since 0.1 */
 HG_API hg_status hg_json_set(hg_pool *pool, const char *key, const struct cJSON *value,
                              int64_t ttl_ns, struct hg_error *err);
+
+/* The names, in static storage, as in the metrics: "closed_by_server"; "pool_timeout". A number that is
+ * none of the enum's gives "?". Any thread, async-signal-safe. Since 0.1 */
+HG_API const char *hg_retirement_name(hg_retirement retirement);
+HG_API const char *hg_pool_event_name(hg_pool_event_kind kind);
 
 /* The pool's breaker, valid until the pool is closed. Since 0.1 */
 HG_API hg_breaker *hg_pool_breaker(hg_pool *pool);

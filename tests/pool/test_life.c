@@ -54,7 +54,7 @@ static bool so_many_idle(void *arg)
     return stats_now().idle == *(uint32_t *)arg;
 }
 
-static uint64_t retired(enum hgi_retirement why)
+static uint64_t retired(hg_retirement why)
 {
     return atomic_load(&pool->counters.retired[why]);
 }
@@ -62,12 +62,12 @@ static uint64_t retired(enum hgi_retirement why)
 static bool three_were_closed_by_the_server(void *arg)
 {
     (void)arg;
-    return retired(HGI_RETIRED_BY_SERVER) >= 3;
+    return retired(HG_RETIRED_BY_SERVER) >= 3;
 }
 
 static bool one_retired(void *arg)
 {
-    return retired(*(enum hgi_retirement *)arg) >= 1;
+    return retired(*(hg_retirement *)arg) >= 1;
 }
 
 /* Have `count` connections, all idle. */
@@ -104,7 +104,7 @@ Test(life, idle_connections_above_min_idle_go_after_their_time)
                      "\"150ms\"}, " PATIENT "}");
     warm_up(4);
     wait_for(so_many_idle, &one, "the others are gone");
-    cr_assert_geq(retired(HGI_RETIRED_IDLE), 3);
+    cr_assert_geq(retired(HG_RETIRED_IDLE), 3);
     sleep_ms(400);
     cr_assert(so_many_idle(&one));
     use();
@@ -115,7 +115,7 @@ Test(life, no_connection_outlives_its_lifetime)
     pool = open_pool(hgi_private_server_url(server),
                      "{\"pool\": {\"max_size\": 1, \"max_lifetime\": \"100ms\"}, " PATIENT "}");
     use();
-    enum hgi_retirement why = HGI_RETIRED_LIFETIME;
+    hg_retirement why = HG_RETIRED_LIFETIME;
     wait_for(one_retired, &why, "the old one is gone");
     use();
     cr_assert_geq(stats_now().dials, 2);
@@ -131,7 +131,7 @@ Test(life, a_silent_server_is_found_by_keepalive_and_a_well_one_keeps_its_connec
     sleep_ms(600); /* several PINGs */
     cr_assert_eq(stats_now().retired, 0);
     hgi_private_server_pause(server);
-    enum hgi_retirement why = HGI_RETIRED_SILENT;
+    hg_retirement why = HG_RETIRED_SILENT;
     wait_for(one_retired, &why, "the silent one is gone");
     hgi_private_server_resume(server);
     use();
@@ -150,7 +150,7 @@ Test(life, a_read_only_server_ends_the_epoch_of_all_connections)
     cr_assert_str_eq(err.server_code, "READONLY");
     freeReplyObject(hgi_private_server_command(server, &problem, "REPLICAOF %s ONE", "NO"));
     warm_up(3);
-    cr_assert_geq(retired(HGI_RETIRED_OUTDATED) + retired(HGI_RETIRED_FAILED), 3);
+    cr_assert_geq(retired(HG_RETIRED_OUTDATED) + retired(HG_RETIRED_FAILED), 3);
     cr_assert_eq(hg_command(pool, NULL, &err, "SET k v"), HG_OK, "%s", err.message);
 }
 
