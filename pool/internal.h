@@ -7,8 +7,9 @@
  *   FREE     nobody; whoever moves it by CAS owns it                  -> LEASED, KEEPER
  *   LEASED   the thread that took it, or was handed it                -> FREE, LEASED (handed on), EMPTY,
  *                                                                        SPOILED
- *   SPOILED  nobody; a dialer takes it under the pool's mutex to mend -> KEEPER
- *   KEEPER   the keeper or a dialer, looking after its connection     -> FREE, LEASED (handed on), EMPTY
+ *   SPOILED  nobody; a dialer takes it under the pool's mutex to mend -> MENDING
+ *   MENDING  the dialer that took it                                  -> FREE, LEASED (handed on), EMPTY
+ *   KEEPER   the keeper, looking after its connection                 -> FREE, LEASED (handed on), EMPTY
  *
  * So a connection is with one thread at a time, and a permit to use it IS the slot.
  */
@@ -43,6 +44,7 @@ enum hgi_slot_state {
     HGI_SLOT_FREE,
     HGI_SLOT_LEASED,
     HGI_SLOT_SPOILED,
+    HGI_SLOT_MENDING,
     HGI_SLOT_KEEPER
 };
 

@@ -52,7 +52,7 @@ static struct hgi_slot *own_spoiled_slot(hg_pool *pool)
         struct hgi_slot *slot = &pool->slots[i];
         /* relaxed: SPOILED is entered and left under the mutex, which is held. */
         if (atomic_load_explicit(&slot->state, memory_order_relaxed) == HGI_SLOT_SPOILED) {
-            atomic_store_explicit(&slot->state, HGI_SLOT_KEEPER, memory_order_relaxed);
+            atomic_store_explicit(&slot->state, HGI_SLOT_MENDING, memory_order_relaxed);
             pool->spoiled--;
             return slot;
         }

@@ -236,8 +236,11 @@ static void put_gauges(struct out *out, const struct hg_pool_stats *stats)
     put_sample(out, "connections", (struct label) { "state", "idle" }, none, stats->idle);
     put_sample(out, "connections", (struct label) { "state", "leased" }, none, stats->leased);
     put_sample(out, "connections", (struct label) { "state", "dialing" }, none, stats->dialing);
+    put_sample(out, "connections", (struct label) { "state", "mending" }, none, stats->mending);
     put_family(out, "connections_max", "gauge", "How many there may be; 0 while suspended.");
     put_sample(out, "connections_max", none, none, stats->max_size);
+    put_family(out, "suspended", "gauge", "1 while no connection is given out, else 0.");
+    put_sample(out, "suspended", none, none, stats->suspended);
     put_family(out, "waiters", "gauge", "Callers that wait for a connection.");
     put_sample(out, "waiters", none, none, stats->waiting);
 }

@@ -23,6 +23,10 @@ static void add_slot(struct hg_pool_stats *stats, const struct hgi_slot *slot)
     case HGI_SLOT_DIALING:
         stats->dialing++;
         break;
+    case HGI_SLOT_SPOILED:
+    case HGI_SLOT_MENDING:
+        stats->mending++;
+        break;
     case HGI_SLOT_EMPTY:
     default:
         break;
@@ -48,6 +52,7 @@ static void add_slots(struct hg_pool_stats *stats, hg_pool *pool)
     pthread_mutex_lock(&pool->mutex);
     for (uint32_t i = 0; i < hgi_size_reached(pool); i++)
         add_slot(stats, &pool->slots[i]);
+    stats->suspended = pool->suspended;
     pthread_mutex_unlock(&pool->mutex);
 }
 

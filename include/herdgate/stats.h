@@ -18,15 +18,16 @@
 HG_BEGIN_DECLS
 
 /* Gauges are of the moment; counters are from the opening of the pool and only grow. Each number is
- * right by itself; they are not read at one instant. */
+ * right by itself; they are not read at one instant. Every connection is in one of idle, leased, dialing
+ * and mending, so at rest their sum is the number of sockets open. */
 struct hg_pool_stats {
     size_t size; /* sizeof(struct hg_pool_stats), set before the call */
     /* gauges */
-    uint32_t max_size;
-    uint32_t idle;    /* connected, and with no caller */
-    uint32_t leased;  /* with a caller */
-    uint32_t dialing; /* being made */
-    uint32_t waiting; /* callers in the queue */
+    uint32_t max_size; /* 0 while suspended */
+    uint32_t idle;     /* connected, and with no caller */
+    uint32_t leased;   /* with a caller */
+    uint32_t dialing;  /* being made */
+    uint32_t waiting;  /* callers in the queue */
     /* counters */
     uint64_t acquired;      /* leases granted */
     uint64_t queued;        /* of these and of the refused: had to wait */
@@ -46,6 +47,9 @@ struct hg_pool_stats {
     uint64_t calls;            /* calls and acquisitions that ended */
     uint64_t calls_failed;     /* of these: failed */
     uint64_t retired;          /* connections closed, for whatever reason */
+    /* gauges again: later fields come last */
+    uint32_t mending;   /* connections that came back unclean, until they are clean or closed */
+    uint32_t suspended; /* 1 from hg_pool_suspend() to hg_pool_resume(), else 0 */
 };
 
 #define HG_POOL_STATS_INIT HG_INIT_STRUCT(hg_pool_stats)

@@ -130,7 +130,7 @@ int main(void)
     require(stats.dials > CONNECTIONS); /* the cuts were felt */
     require(most_dialing <= CONNECTING);
     require(most_sockets <= CONNECTIONS);
-    require(stats.idle + stats.leased + stats.dialing <= CONNECTIONS);
+    require(stats.idle + stats.leased + stats.dialing + stats.mending <= CONNECTIONS);
     close_pool(pool);
     hgi_wire_close(wire);
     hgi_private_server_free(server);

@@ -4,9 +4,11 @@
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "breaker/clock.h"
 #include "pool/tally.h"
@@ -362,5 +364,101 @@ Test(metrics, the_wait_for_a_connection_is_a_time_in_its_bucket)
     cr_assert_eq(value_of("herdgate_wait_seconds_count"), before + 1);
     cr_assert_eq(value_of("herdgate_wait_seconds_bucket{le=\"0.025\"}"), below);
     cr_assert_geq(value_of("herdgate_wait_seconds_sum"), 0.03);
+    close_pool(pool);
+}
+
+/* --- every connection is in one gauge --- */
+
+static uint32_t open_sockets(void)
+{
+    uint32_t sockets = 0;
+    struct stat about;
+    for (int fd = 0; fd < 1024; fd++)
+        sockets += fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
+    return sockets;
+}
+
+static struct hg_pool_stats stats_now(void)
+{
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(pool, &stats);
+    return stats;
+}
+
+static bool all_are_mended(void *arg)
+{
+    (void)arg;
+    struct hg_pool_stats stats = stats_now();
+    return stats.mended == 3 && stats.mending == 0;
+}
+
+Test(metrics, connections_that_are_mended_are_in_a_gauge_of_their_own)
+{
+    const uint32_t sockets = open_sockets();
+    hg_lease *leases[4];
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 5, \"min_idle\": 0, \"max_connecting\": 1,"
+                     " \"connect_timeout\": \"100s\"}, " PATIENT "}");
+    for (int i = 0; i < 4; i++) {
+        leases[i] = acquire();
+        if (i > 0)
+            cr_assert_eq(hg_lease_command(leases[i], NULL, NULL, "MULTI"), HG_OK);
+    }
+    hgi_private_server_pause(server); /* so that mending takes as long as this wants */
+    for (int i = 1; i < 4; i++)
+        hg_release(leases[i], HG_OK);
+    struct hg_pool_stats stats = stats_now();
+    cr_assert_eq(stats.mending, 3);
+    cr_assert_eq(stats.leased, 1);
+    cr_assert_eq(stats.idle + stats.leased + stats.dialing + stats.mending,
+                 open_sockets() - sockets);
+    read_page(NULL);
+    cr_assert_eq(value_of("herdgate_connections{state=\"mending\"}"), 3);
+    cr_assert_eq(value_of("herdgate_connections{state=\"idle\"}"), 0);
+    hgi_private_server_resume(server);
+    wait_for(all_are_mended, NULL, "all three are clean again");
+    hg_release(leases[0], HG_OK);
+    stats = stats_now();
+    cr_assert_eq(stats.mending, 0);
+    cr_assert_eq(stats.idle, 4);
+    cr_assert_eq(open_sockets() - sockets, 4);
+    close_pool(pool);
+}
+
+Test(metrics, a_suspended_pool_says_so)
+{
+    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 2}, " PATIENT "}");
+    cr_assert_eq(stats_now().suspended, 0);
+    cr_assert_eq(hg_pool_suspend(pool, NULL), HG_OK);
+    cr_assert_eq(stats_now().suspended, 1);
+    read_page(NULL);
+    cr_assert_eq(value_of("herdgate_suspended"), 1);
+    cr_assert_eq(value_of("herdgate_connections_max"), 0);
+    cr_assert_eq(hg_pool_resume(pool, NULL), HG_OK);
+    cr_assert_eq(stats_now().suspended, 0);
+    read_page(NULL);
+    cr_assert_eq(value_of("herdgate_suspended"), 0);
+    cr_assert_eq(value_of("herdgate_connections_max"), 2);
+    close_pool(pool);
+}
+
+Test(metrics, a_host_that_knows_fewer_numbers_gets_those)
+{
+    pool = open_pool(hgi_private_server_url(server), "{" PATIENT "}");
+    cr_assert_eq(hg_command(pool, NULL, NULL, "PING"), HG_OK);
+    const size_t sizes[] = { offsetof(struct hg_pool_stats, calls),
+                             offsetof(struct hg_pool_stats, mending),
+                             sizeof(struct hg_pool_stats) };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        void *old = malloc(sizes[i]); /* to the byte, for who watches memory */
+        struct hg_pool_stats read;
+        cr_assert_not_null(old);
+        memcpy(old, &sizes[i], sizeof sizes[i]); /* `size` comes first */
+        hg_pool_read_stats(pool, old);
+        memcpy(&read, old, offsetof(struct hg_pool_stats, calls));
+        cr_assert_eq(read.size, sizes[i]);
+        cr_assert_eq(read.attempts, 1);
+        free(old);
+    }
     close_pool(pool);
 }

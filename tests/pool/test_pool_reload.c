@@ -300,7 +300,7 @@ static bool one_is_left(void *arg)
 {
     (void)arg;
     struct hg_pool_stats stats = stats_now();
-    return stats.idle + stats.leased + stats.dialing <= 1;
+    return stats.idle + stats.leased + stats.dialing + stats.mending <= 1;
 }
 
 static void a_pool_grows_and_shrinks_while_leases_are_out(void)

@@ -267,7 +267,7 @@ static void *storm_main(void *arg)
         freeReplyObject(reply);
         struct hg_pool_stats stats = HG_POOL_STATS_INIT;
         hg_pool_read_stats(pool, &stats);
-        require(stats.idle + stats.leased + stats.dialing <= CONNECTIONS);
+        require(stats.idle + stats.leased + stats.dialing + stats.mending <= CONNECTIONS);
     }
     return NULL;
 }

@@ -251,7 +251,7 @@ static bool nothing_is_connected(void *arg)
 {
     (void)arg;
     struct hg_pool_stats stats = stats_now();
-    return stats.idle + stats.leased + stats.dialing == 0;
+    return stats.idle + stats.leased + stats.dialing + stats.mending == 0;
 }
 
 Test(safety, a_suspended_pool_keeps_its_callers_waiting_until_it_goes_on)

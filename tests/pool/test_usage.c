@@ -67,7 +67,7 @@ static uint32_t connections_now(void)
 {
     struct hg_pool_stats stats = HG_POOL_STATS_INIT;
     hg_pool_read_stats(pool, &stats);
-    return stats.idle + stats.leased + stats.dialing;
+    return stats.idle + stats.leased + stats.dialing + stats.mending;
 }
 
 /* A call by each connection, as if by a thread of its own, which begins at the slot it used last. */

@@ -282,7 +282,7 @@ static void join_callers(struct conductor *c, bool early)
     if (c->load.pool) {
         struct hg_pool_stats stats = HG_POOL_STATS_INIT;
         hg_pool_read_stats(c->load.pool, &stats);
-        c->trial->connections_live = stats.idle + stats.leased;
+        c->trial->connections_live = stats.idle + stats.leased + stats.mending;
     }
 }
 
