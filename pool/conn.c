@@ -191,7 +191,7 @@ static struct hgi_io parse(struct hgi_conn *conn, redisReply **reply)
 struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns)
 {
     const bool is_dry = !conn->tls; /* all that came is in the socket; TLS may hold some */
-    bool may_block = !conn->raw;    /* its user may have set another receive timeout */
+    bool may_block = !conn->is_raw; /* its user may have set another receive timeout */
     bool dry = is_dry;
     short wants = POLLIN;
     *reply = NULL;
@@ -225,6 +225,28 @@ struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_
         } else if (!feed(conn, bytes, length)) {
             return too_much(conn, 0);
         }
+    }
+}
+
+struct hgi_io hgi_conn_read(struct hgi_conn *conn, char *bytes, size_t size, int64_t deadline_ns,
+                            size_t *length)
+{
+    short wants = POLLIN;
+    for (bool dry = !conn->tls;; dry = true) { /* as in hgi_conn_receive() */
+        int ready = dry ? wait_for(conn->context->fd, wants, deadline_ns, NULL) : 1;
+        if (ready == 0)
+            return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, 0);
+        if (ready < 0)
+            return failed(conn, HGI_IO_ERROR, errno, 0);
+        ssize_t got = get(conn, bytes, size, false, &wants);
+        if (got == 0)
+            return failed(conn, HGI_IO_CLOSED, 0, 0);
+        if (got > 0) {
+            *length = (size_t)got;
+            return (struct hgi_io) { .kind = HGI_IO_OK };
+        }
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            return failed(conn, HGI_IO_ERROR, errno, 0);
     }
 }
 
@@ -323,7 +345,7 @@ void hgi_conn_note_question(struct hgi_conn *conn, const struct hgi_command_fact
 static bool is_at_rest(const struct hgi_conn *conn)
 {
     const redisContext *context = conn->context;
-    return !conn->broken && !conn->raw && !conn->lasting && conn->owed == 0 &&
+    return !conn->broken && !conn->is_raw && !conn->lasting && conn->owed == 0 &&
            conn->out_length == 0 && context->err == 0 &&
            context->reader->pos == context->reader->len;
 }
@@ -335,7 +357,7 @@ bool hgi_conn_is_clean(const struct hgi_conn *conn)
 
 bool hgi_conn_is_answered(const struct hgi_conn *conn)
 {
-    return !conn->broken && !conn->raw && conn->owed == 0 && conn->out_length == 0;
+    return !conn->broken && !conn->is_raw && conn->owed == 0 && conn->out_length == 0;
 }
 
 bool hgi_conn_can_be_mended(const struct hgi_conn *conn)

@@ -15,6 +15,7 @@
 #include "policy/commands.h"
 #include "policy/settings.h"
 #include "pool/fork.h"
+#include "pool/raw.h"
 #include "pool/replies.h"
 #include "pool/tls.h"
 
@@ -35,8 +36,9 @@ struct hgi_conn {
     int64_t slice_ns;   /* SO_RCVTIMEO of the socket */
     struct hgi_replies replies;
     struct hgi_tls *tls; /* NULL: none */
-    uint32_t owed;       /* replies that the server owes us */
-    char *out;           /* commands appended and not sent yet */
+    struct hgi_raw raw;
+    uint32_t owed; /* replies that the server owes us */
+    char *out;     /* commands appended and not sent yet */
     size_t out_length;
     size_t out_first; /* length of the first of them */
     size_t out_size;
@@ -48,7 +50,7 @@ struct hgi_conn {
     bool altered; /* RESET and a new set-up undo what was done */
     bool lasting; /* something was changed that cannot be undone here */
     bool hopeful; /* a transaction or watches were taken to end with a command not yet answered */
-    bool raw;     /* the user had the context */
+    bool is_raw;  /* the user had the context */
     bool takes_push; /* it is subscribed, or is about to be: messages are what is waited for */
 };
 
@@ -86,6 +88,11 @@ struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t len
 /* Read one reply before the deadline; *reply is the caller's. After anything but OK the connection is
  * broken. */
 struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns);
+
+/* Read what there is, and wait for something before the deadline if there is nothing. After anything but
+ * OK the connection is broken. */
+struct hgi_io hgi_conn_read(struct hgi_conn *conn, char *bytes, size_t size, int64_t deadline_ns,
+                            size_t *length);
 
 /* A reply that is already here, without reading the socket, or NULL. For the last words of a server
  * that refused the connection. */

@@ -240,10 +240,12 @@ redisContext *hg_lease_context(hg_lease *handle)
     struct hg_lease *lease = hgi_lease_of(handle);
     if (!lease)
         return NULL;
-    lease->slot->conn->raw = true;
-    if (lease->slot->conn->tls)
-        hgi_tls_lay_bare(lease->slot->conn->tls);
-    return lease->slot->conn->context;
+    struct hgi_conn *conn = lease->slot->conn;
+    conn->is_raw = true;
+    hgi_raw_lend(conn, lease->op_class->attempt_timeout_ns,
+                 lease->deadline_ns < lease->call_deadline_ns ? lease->deadline_ns
+                                                              : lease->call_deadline_ns);
+    return conn->context;
 }
 
 /* --- hg_call() --- */
@@ -260,7 +262,7 @@ struct function_call {
 /* What is known of a function that failed. */
 static hg_outcome outcome_of(const struct hg_lease *lease)
 {
-    if (lease->slot->conn->raw)
+    if (lease->slot->conn->is_raw)
         return HG_OUTCOME_UNKNOWN;
     if (lease->frames == 0)
         return HG_OUTCOME_NOT_SENT;

@@ -57,11 +57,6 @@ size_t hgi_tls_taken(const struct hgi_tls *tls)
     return 0;
 }
 
-void hgi_tls_lay_bare(struct hgi_tls *tls)
-{
-    (void)tls;
-}
-
 bool hgi_tls_is_quiet(struct hgi_tls *tls)
 {
     (void)tls;

@@ -1,4 +1,5 @@
-/* Limits of replies, and all else that differs between hiredis 0.14.1 and 1.x but TLS.
+/* Limits of replies, and what differs of them between hiredis 0.14.1 and 1.x (with RESP3; raw.c and tls.c
+ * have the rest).
  *
  * The limits are kept by standing between hiredis's reader and its functions that build them.
  *
@@ -29,8 +30,11 @@ static bool refuse(struct hgi_replies *replies, const char *why)
     return false;
 }
 
-static bool count(struct hgi_replies *replies, size_t bytes)
+static bool count(const redisReadTask *task, size_t bytes)
 {
+    struct hgi_replies *replies = replies_of(task);
+    if (!task->parent) /* a reply begins */
+        replies->bytes = 0;
     if (bytes > replies->max_bytes - replies->bytes)
         return refuse(replies, "the reply is larger than server.max_reply_bytes");
     replies->bytes += bytes;
@@ -40,19 +44,18 @@ static bool count(struct hgi_replies *replies, size_t bytes)
 static bool count_elements(const redisReadTask *task, size_t elements)
 {
     const size_t each = sizeof(redisReply) + sizeof(redisReply *);
-    struct hgi_replies *replies = replies_of(task);
     uint32_t depth = 1;
     for (const redisReadTask *parent = task->parent; parent; parent = parent->parent)
         depth++;
-    if (depth > replies->max_depth)
-        return refuse(replies, "the reply is nested more deeply than server.max_reply_depth");
-    return count(replies, elements > SIZE_MAX / each ? SIZE_MAX : elements * each);
+    if (depth > replies_of(task)->max_depth)
+        return refuse(replies_of(task),
+                      "the reply is nested more deeply than server.max_reply_depth");
+    return count(task, elements > SIZE_MAX / each ? SIZE_MAX : elements * each);
 }
 
 static void *create_string(const redisReadTask *task, char *bytes, size_t length)
 {
-    struct hgi_replies *replies = replies_of(task);
-    return count(replies, length) ? replies->base->createString(task, bytes, length) : NULL;
+    return count(task, length) ? replies_of(task)->base->createString(task, bytes, length) : NULL;
 }
 
 static void *create_integer(const redisReadTask *task, long long value)
@@ -75,8 +78,8 @@ static void *create_array(const redisReadTask *task, size_t elements)
 
 static void *create_double(const redisReadTask *task, double value, char *text, size_t length)
 {
-    struct hgi_replies *replies = replies_of(task);
-    return count(replies, length) ? replies->base->createDouble(task, value, text, length) : NULL;
+    return count(task, length) ? replies_of(task)->base->createDouble(task, value, text, length)
+                               : NULL;
 }
 
 static void *create_bool(const redisReadTask *task, int value)
@@ -150,8 +153,6 @@ int hgi_replies_next(struct hgi_replies *replies, redisReader *reader, redisRepl
     void *parsed = NULL;
     int result = redisReaderGetReply(reader, &parsed);
     *reply = parsed;
-    if (parsed)
-        replies->bytes = 0;
     if (result != REDIS_OK && !replies->exceeded && is_hiredis_limit(reader))
         refuse(replies, "the reply is nested more deeply than hiredis 0.14.1 can read, 7 levels");
     return result;

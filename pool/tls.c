@@ -40,7 +40,6 @@ struct hgi_tls {
     SSL *ssl; /* the context's, once it is started */
     int fd;
     bool may_block; /* the next recv() may */
-    bool bare;      /* the user's own calls on the raw context: recv() always may */
     int error;      /* errno of the last failed send() or recv(); 0: none, or the end */
     size_t taken;
 };
@@ -56,10 +55,9 @@ static int bio_write(BIO *bio, const char *bytes, int length)
 {
     struct hgi_tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    int flags = MSG_NOSIGNAL | (tls->bare ? 0 : MSG_DONTWAIT);
     ssize_t sent;
     do
-        sent = send(tls->fd, bytes, (size_t)length, flags);
+        sent = send(tls->fd, bytes, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         BIO_set_retry_write(bio);
@@ -72,7 +70,7 @@ static int bio_read(BIO *bio, char *bytes, int size)
 {
     struct hgi_tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    int flags = tls->bare || tls->may_block ? 0 : MSG_DONTWAIT;
+    int flags = tls->may_block ? 0 : MSG_DONTWAIT;
     tls->may_block = false;
     ssize_t length = recv(tls->fd, bytes, (size_t)size, flags);
     if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -319,11 +317,6 @@ ssize_t hgi_tls_receive(struct hgi_tls *tls, char *bytes, size_t size, bool may_
     int length = SSL_read(tls->ssl, bytes, size > INT32_MAX ? INT32_MAX : (int)size);
     tls->may_block = false;
     return length > 0 ? length : answer(tls, length, wants);
-}
-
-void hgi_tls_lay_bare(struct hgi_tls *tls)
-{
-    tls->bare = true;
 }
 
 bool hgi_tls_is_quiet(struct hgi_tls *tls)

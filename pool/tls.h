@@ -34,9 +34,6 @@ ssize_t hgi_tls_receive(struct hgi_tls *tls, char *bytes, size_t size, bool may_
  * be on its way. */
 size_t hgi_tls_taken(const struct hgi_tls *tls);
 
-/* The raw context is the user's from now on: calls on it wait as the socket does. */
-void hgi_tls_lay_bare(struct hgi_tls *tls);
-
 /* Has a connection at rest anything to read, or ended? Session tickets do not count: TLS takes them. */
 bool hgi_tls_is_quiet(struct hgi_tls *tls);
 

@@ -275,8 +275,17 @@ HG_API hg_status hg_lease_append_argv(hg_lease *lease, struct hg_error *err, int
 HG_API hg_status hg_lease_reply(hg_lease *lease, redisReply **reply, struct hg_error *err);
 
 /* The raw connection: the way out of everything above. From then on the outcome is UNKNOWN and the
- * connection is closed when the lease is given back. Deadlines are the caller's own affair, and so is
- * SIGPIPE where there is no TLS: hiredis does not suppress it. Do not free it. Since 0.1 */
+ * connection is closed when the lease is given back. Do not free it, and do not reconnect it.
+ *
+ * Built with hiredis 1.x, hiredis's own calls on it keep what ours do: no SIGPIPE, and one deadline however
+ * bytes drip. Each command, and each further reply of a pipeline, may take the class's attempt_timeout, or
+ * what redisSetTimeout() says (0: no limit), and none outlasts the attempt of hg_call(). What is late
+ * fails with REDIS_ERR_TIMEOUT. Make it non-blocking, and it is hiredis's own again.
+ *
+ * Built with hiredis 0.14, each single wait of a read or a write ends after that time instead, so that
+ * bytes that drip, and signals, stretch it; and SIGPIPE is the caller's own affair.
+ *
+ * NULL: the lease has ended. Since 0.1 */
 HG_API redisContext *hg_lease_context(hg_lease *lease);
 
 /* A cached JSON value: GET and parse.

@@ -142,3 +142,19 @@ void hostile_listen(int fd)
     while (recv(fd, bytes, sizeof bytes, 0) > 0)
         continue;
 }
+
+void hostile_echo(struct hostile *hostile, int fd)
+{
+    static const int small = 8192;
+    char *value = malloc(HOSTILE_ECHO_SIZE + 2);
+    char head[32];
+    (void)hostile;
+    require(value != NULL);
+    snprintf(head, sizeof head, "$%d\r\n", HOSTILE_ECHO_SIZE);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    while (hostile_hear(fd, head) &&
+           recv(fd, value, HOSTILE_ECHO_SIZE + 2, MSG_WAITALL) == HOSTILE_ECHO_SIZE + 2 &&
+           hostile_say(fd, head) && hostile_send(fd, value, HOSTILE_ECHO_SIZE + 2))
+        continue;
+    free(value);
+}

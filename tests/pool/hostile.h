@@ -26,4 +26,9 @@ bool hostile_hear(int fd, const char *text);
 /* Read until the client has gone. */
 void hostile_listen(int fd);
 
+/* A behaviour: each bulk string of HOSTILE_ECHO_SIZE bytes is answered by itself, and nothing more is read
+ * until the answer has gone out. Who only sends, or only reads, waits for ever. */
+enum { HOSTILE_ECHO_SIZE = 256 * 1024 };
+void hostile_echo(struct hostile *hostile, int fd);
+
 #endif

@@ -141,33 +141,14 @@ Test(hostile, a_server_that_does_not_read_is_a_timeout_and_the_command_was_not_s
 
 /* --- both directions at once --- */
 
-enum { ECHOES = 64, ECHO_SIZE = 256 * 1024 };
-
-/* Each command is answered while the next is still being sent, and nothing more is read until the answer
- * has gone out. */
-static void echo(struct hostile *hostile, int fd)
-{
-    static const int small = 8192;
-    char *value = malloc(ECHO_SIZE + 2);
-    (void)hostile;
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    for (int i = 0; i < ECHOES; i++) {
-        char head[32];
-        snprintf(head, sizeof head, "$%d\r\n", ECHO_SIZE);
-        if (!hostile_hear(fd, head) || recv(fd, value, ECHO_SIZE + 2, MSG_WAITALL) <= 0 ||
-            !hostile_say(fd, head) || !hostile_send(fd, value, ECHO_SIZE + 2))
-            break;
-    }
-    hostile_listen(fd);
-    free(value);
-}
+enum { ECHOES = 64, ECHO_SIZE = HOSTILE_ECHO_SIZE };
 
 Test(hostile, a_pipeline_is_sent_while_its_replies_are_read)
 {
     char *value = malloc(ECHO_SIZE);
     struct hg_error err = HG_ERROR_INIT;
     hg_lease *lease;
-    open_with(echo, "", "60s");
+    open_with(hostile_echo, "", "60s");
     struct hg_call_options options = HG_CALL_OPTIONS_INIT;
     options.op_class = "read";
     cr_assert_eq(hg_acquire(pool, &lease, &options, &err), HG_OK, "%s", err.message);

@@ -282,6 +282,27 @@ Test(tls, a_raw_context_is_encrypted_too)
     hg_release(lease, HG_OK);
 }
 
+#if HIREDIS_MAJOR >= 1
+
+Test(tls, a_raw_context_keeps_its_deadline_too)
+{
+    char keys[256];
+    hg_lease *lease;
+    start("here", "no");
+    open_to(tls_port, ca_of(keys, ""), "");
+    cr_assert_eq(hg_acquire(pool, &lease, NULL, NULL), HG_OK);
+    redisContext *context = hg_lease_context(lease);
+    hgi_private_server_pause(server);
+    int64_t began_ns = hgi_now_ns();
+    cr_assert_null(redisCommand(context, "ECHO late"));
+    cr_assert_eq(context->err, REDIS_ERR_TIMEOUT, "%s", context->errstr);
+    cr_assert_lt(hgi_now_ns() - began_ns, 20 * HGI_NS_PER_S);
+    hgi_private_server_resume(server);
+    hg_release(lease, HG_OK);
+}
+
+#endif
+
 /* --- time and rest --- */
 
 static bool answers(void *arg)
