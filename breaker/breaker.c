@@ -315,11 +315,13 @@ void hg_breaker_reset(hg_breaker *breaker)
     apply(breaker, HGI_RESET, 0);
 }
 
-uint64_t hgi_breaker_peek(hg_breaker *breaker, int64_t *now_ns)
+struct hgi_peek hgi_breaker_peek(hg_breaker *breaker)
 {
-    uint64_t word = meet(breaker, load_word(breaker));
-    *now_ns = hgi_breaker_now(breaker);
-    return hgi_machine_step(&breaker->machine, word, HGI_ADMIT, 0, hgi_tick(*now_ns)).word;
+    struct hgi_peek peek = { .word = meet(breaker, load_word(breaker)) };
+    peek.now_ns = hgi_breaker_now(breaker);
+    peek.next =
+        hgi_machine_step(&breaker->machine, peek.word, HGI_ADMIT, 0, hgi_tick(peek.now_ns)).word;
+    return peek;
 }
 
 uint64_t hgi_breaker_seed(const void *address)

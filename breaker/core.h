@@ -103,7 +103,12 @@ int64_t hgi_breaker_now(hg_breaker *breaker);
 /* Count one in this thread's cell. */
 void hgi_breaker_count(hg_breaker *breaker, enum hgi_counter counter);
 
-/* The word as the next admit would leave it. */
-uint64_t hgi_breaker_peek(hg_breaker *breaker, int64_t *now_ns);
+/* The word, and as the next admit at that time would leave it. */
+struct hgi_peek {
+    uint64_t word;
+    uint64_t next;
+    int64_t now_ns;
+};
+struct hgi_peek hgi_breaker_peek(hg_breaker *breaker);
 
 #endif

@@ -20,15 +20,13 @@ hg_breaker_state hgi_public_state(uint64_t word)
 
 hg_breaker_state hg_breaker_state_now(hg_breaker *breaker)
 {
-    int64_t now_ns;
-    return hgi_public_state(hgi_breaker_peek(breaker, &now_ns));
+    return hgi_public_state(hgi_breaker_peek(breaker).next);
 }
 
 int64_t hg_breaker_retry_after(hg_breaker *breaker)
 {
-    int64_t now_ns;
-    uint64_t word = hgi_breaker_peek(breaker, &now_ns);
-    return hgi_machine_retry_after(&breaker->machine, word, now_ns);
+    struct hgi_peek peek = hgi_breaker_peek(breaker);
+    return hgi_machine_retry_after(&breaker->machine, peek.next, peek.now_ns);
 }
 
 static uint64_t sum(hg_breaker *breaker, enum hgi_counter counter)
@@ -43,21 +41,21 @@ static uint64_t sum(hg_breaker *breaker, enum hgi_counter counter)
 
 void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *snapshot)
 {
-    /* The stored word, not the peeked one: the probe that the next admit would be is not issued yet. */
-    int64_t now_ns;
-    uint64_t next = hgi_breaker_peek(breaker, &now_ns);
-    /* relaxed: shown, not acted on. */
-    uint64_t word = atomic_load_explicit(&breaker->word, memory_order_relaxed);
+    /* All of one word: the one that the next admit would leave, if that begins a generation, else the
+     * stored one. The probe that the next admit would be is not issued yet. */
+    struct hgi_peek peek = hgi_breaker_peek(breaker);
+    bool begins = hgi_word_generation(peek.next) != hgi_word_generation(peek.word);
+    uint64_t word = begins ? peek.next : peek.word;
     bool half_open = hgi_word_state(word) == HGI_HALF_OPEN;
     struct hg_breaker_snapshot now = {
         .size = snapshot->size,
-        .state = hgi_public_state(next),
+        .state = hgi_public_state(word),
         .generation = hgi_word_generation(word),
         .streak = hgi_word_streak(word),
         .failures_in_a_row = hgi_word_state(word) == HGI_CLOSED ? hgi_word_failures(word) : 0,
-        .probes_issued = half_open ? hgi_word_issued(word) : 0,
+        .probes_issued = half_open ? hgi_word_issued(word) - begins : 0,
         .probes_succeeded = half_open ? hgi_word_succeeded(word) : 0,
-        .retry_after_ns = hgi_machine_retry_after(&breaker->machine, next, now_ns),
+        .retry_after_ns = hgi_machine_retry_after(&breaker->machine, word, peek.now_ns),
         .admitted = sum(breaker, HGI_COUNT_ADMITTED),
         .refused = sum(breaker, HGI_COUNT_REFUSED),
         .succeeded = sum(breaker, HGI_COUNT_SUCCEEDED),
@@ -66,6 +64,7 @@ void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *s
         .late = sum(breaker, HGI_COUNT_LATE),
         .cancelled = sum(breaker, HGI_COUNT_CANCELLED),
         .probes = sum(breaker, HGI_COUNT_PROBES),
+        /* relaxed: shown, not acted on. */
         .transitions = atomic_load_explicit(&breaker->transitions, memory_order_relaxed),
         .opened = atomic_load_explicit(&breaker->opened, memory_order_relaxed),
     };

@@ -95,7 +95,9 @@ struct hg_breaker_options {
     }
 #endif
 
-/* What it is and has done. Counters only grow and are exact once the threads are at rest. */
+/* What it is and has done. The state, and all down to retry_after_ns, are of one moment and what the next
+ * admit would meet: `generation` is that of `state`, though it may begin only with that admit. Counters
+ * only grow and are exact once the threads are at rest. */
 struct hg_breaker_snapshot {
     size_t size; /* set it to sizeof(struct hg_breaker_snapshot) before the call */
     hg_breaker_state state;

@@ -462,16 +462,6 @@ Test(breaker, listeners_have_eight_places_that_are_free_again)
         cr_assert_eq(heard[i].count, i == 3 ? 0 : 1);
 }
 
-Test(breaker, a_snapshot_writes_no_more_than_its_size)
-{
-    struct hg_breaker_snapshot snapshot;
-    memset(&snapshot, 0xee, sizeof snapshot);
-    snapshot.size = offsetof(struct hg_breaker_snapshot, streak);
-    hg_breaker_take_snapshot(breaker, &snapshot);
-    cr_assert_eq(snapshot.state, HG_BREAKER_CLOSED);
-    cr_assert_eq(snapshot.streak, 0xeeeeeeee);
-}
-
 Test(breaker, states_have_names)
 {
     cr_assert_str_eq(hg_breaker_state_name(HG_BREAKER_HALF_OPEN), "half-open");
