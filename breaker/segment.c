@@ -17,7 +17,7 @@
 #define WINDOW_HEAD offsetof(struct hgi_window, looked)
 
 static_assert(offsetof(struct hgi_machine, open_ticks) == 24, "no padding in the settings");
-static_assert(WINDOW_HEAD == 40, "no padding in the window's settings");
+static_assert(WINDOW_HEAD == 48, "no padding in the window's settings");
 
 void hgi_segment_fill(struct hgi_segment *segment, const struct hg_breaker_options *options,
                       uint32_t generation, uint64_t time_namespace)

@@ -26,7 +26,7 @@
 #define HGI_SEGMENT_MAGIC UINT64_C(0x6574616764726568) /* "herdgate", little-endian */
 
 enum {
-    HGI_SEGMENT_VERSION = 1, /* grows with every change of what lies where */
+    HGI_SEGMENT_VERSION = 2, /* grows with every change of what lies where */
     HGI_SEGMENT_SIZE = 4096,
     HGI_SEGMENT_OPTIONS_SIZE = 256
 };

@@ -3,10 +3,12 @@
  * Time is cut into buckets, a tenth of the window each; the window is the bucket of now and the nine
  * before it. A count is one 64-bit word that says itself which bucket and generation it counts for:
  *
- *     [ generation 16 ][ turn 24 ][ count 24 ]      bucket = turn * 16 + the word's place
+ *     [ generation 16 ][ turn ][ count ]      bucket = turn * 16 + the word's place
  *
  * so nothing is ever cleared: a word of another bucket or generation counts as 0, and who adds to it
- * next begins it anew. No pointers: the same bytes serve in shared memory.
+ * next begins it anew. Turn and count share 48 bits, and the longer the buckets the more of them are the
+ * count's: more calls fit into one, and the turn takes longer to come round. No pointers: the same bytes
+ * serve in shared memory.
  */
 #ifndef HERDGATE_BREAKER_WINDOW_H
 #define HERDGATE_BREAKER_WINDOW_H
@@ -23,9 +25,7 @@
 
 enum {
     HGI_WINDOW_BUCKETS = 10,
-    HGI_WINDOW_PLACES = 16, /* more than buckets, so that clocks a little apart do no harm */
-    HGI_WINDOW_COUNT_BITS = 24,
-    HGI_WINDOW_COUNT_MAX = (1 << HGI_WINDOW_COUNT_BITS) - 1
+    HGI_WINDOW_PLACES = 16 /* more than buckets, so that clocks a little apart do no harm */
 };
 
 struct hgi_window_counts {
@@ -39,6 +39,7 @@ struct hgi_window {
     uint32_t own_cells;
     double failure_rate;
     double slow_rate;
+    uint64_t count_bits; /* of a word; so many that no thread can fill them in a bucket's time */
     _Atomic uint64_t
         looked; /* written by who evaluated: when, and from where on it matters again */
     struct hgi_window_counts failed;      /* written by any thread, when a call failed */

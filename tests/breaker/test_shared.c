@@ -371,7 +371,7 @@ static struct hgi_segment *fresh_segment(void)
 Test(shared, a_damaged_head_is_an_error_that_says_what)
 {
     DAMAGED(magic, 1, "is not a breaker of herdgate");
-    DAMAGED(version, 2, "layout 2");
+    DAMAGED(version, HGI_SEGMENT_VERSION + 1, "layout 3");
     DAMAGED(size, 100, "of 100 bytes");
     DAMAGED(time_namespace, 12345, "another time namespace (12345, here");
 }

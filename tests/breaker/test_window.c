@@ -259,33 +259,74 @@ Test(window, who_is_behind_does_not_undo_what_was_counted_since)
     cr_assert_eq(hgi_window_sum(window, 65535, at_ns).failed, 0);
 }
 
+static struct hgi_window *window_of(int64_t length_ns)
+{
+    start(20, 0.5, 1);
+    struct hgi_window *window = hgi_local_of(breaker)->window;
+    struct hg_breaker_options options = HG_BREAKER_OPTIONS_INIT;
+    options.window_length_ns = length_ns;
+    hgi_window_init(window, &options, window->own_cells);
+    return window;
+}
+
 /* Places that were last written most of a turn of the field ago are old, and not of a later bucket. */
 Test(window, failures_after_months_without_any_are_counted)
 {
-    const uint64_t quiet[] = { 1 << 16, 1 << 23, (1 << 23) + 1, (1 << 24) - (1 << 16) - 1 };
-    for (size_t i = 0; i < sizeof quiet / sizeof quiet[0]; i++) {
-        start(20, 0.5, 1);
-        struct hgi_window *window = hgi_local_of(breaker)->window;
+    const int64_t lengths_ns[] = { SECOND, 10 * SECOND, 600 * SECOND };
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t turns = UINT64_C(1) << (48 - window_of(lengths_ns[i])->count_bits);
+        const uint64_t quiet[] = { turns / 256, turns / 2, turns / 2 + 1, turns - turns / 256 - 1 };
+        for (size_t j = 0; j < sizeof quiet / sizeof quiet[0]; j++) {
+            struct hgi_window *window = window_of(lengths_ns[i]);
+            int64_t at_ns = 5000 * SECOND;
+            hgi_window_add_failure(window, 7, at_ns);
+            at_ns += (int64_t)quiet[j] * HGI_WINDOW_PLACES * window->bucket_ns;
+            cr_assert_gt(at_ns, 0);
+            hgi_window_add_failure(window, 7, at_ns);
+            cr_assert_eq(hgi_window_sum(window, 7, at_ns).failed, 1, "%zu %zu", i, j);
+        }
+    }
+}
+
+/* Count so many in no time. */
+static void count_up(struct hgi_window *window, struct hgi_window_counts *counts, int64_t at_ns,
+                     uint64_t by)
+{
+    uint64_t place = (uint64_t)(at_ns / window->bucket_ns) % HGI_WINDOW_PLACES;
+    atomic_fetch_add(&counts->at[place], by);
+}
+
+/* As fast as no thread is: one call in 5 ns. The rate is the true one, whatever the window. */
+Test(window, no_thread_is_so_fast_that_its_successes_are_not_all_counted)
+{
+    const int64_t lengths_ns[] = { SECOND, 7 * SECOND, 60 * SECOND, 600 * SECOND };
+    for (size_t i = 0; i < sizeof lengths_ns / sizeof lengths_ns[0]; i++) {
+        struct hgi_window *window = window_of(lengths_ns[i]);
         int64_t at_ns = 5000 * SECOND;
-        hgi_window_add_failure(window, 7, at_ns);
-        at_ns += (int64_t)quiet[i] * HGI_WINDOW_PLACES * window->bucket_ns;
-        hgi_window_add_failure(window, 7, at_ns);
-        cr_assert_eq(hgi_window_sum(window, 7, at_ns).failed, 1, "%zu", i);
-        hg_breaker_free(breaker);
-        breaker = NULL;
+        uint64_t calls = (uint64_t)window->bucket_ns / 5;
+        struct hgi_cell cell = { 0, 1 };
+        hgi_cell_mine(1); /* own cells are read as far as threads were given any */
+        for (int64_t bucket = 0; bucket < HGI_WINDOW_BUCKETS; bucket++) {
+            int64_t then_ns = at_ns - bucket * window->bucket_ns;
+            hgi_window_add_success(window, 3, then_ns, cell);
+            count_up(window, &window->succeeded[0], then_ns, calls - 2);
+            hgi_window_add_success(window, 3, then_ns, cell);
+        }
+        cr_assert_eq(hgi_window_sum(window, 3, at_ns).succeeded, HGI_WINDOW_BUCKETS * calls);
+        hgi_window_add_failure(window, 3, at_ns);
+        count_up(window, &window->failed, at_ns, 4 * calls);
+        cr_assert_not(hgi_window_is_bad(window, 3, at_ns), "4 of 14 failed");
     }
 }
 
 Test(window, a_bucket_that_is_full_stays_full)
 {
-    start(20, 0.5, 1);
-    struct hgi_window *window = hgi_local_of(breaker)->window;
+    struct hgi_window *window = window_of(10 * SECOND);
     int64_t at_ns = 5000 * SECOND;
+    uint64_t full = (UINT64_C(1) << window->count_bits) - 1;
     hgi_window_add_failure(window, 3, at_ns);
-    uint64_t place = (uint64_t)(at_ns / window->bucket_ns) % HGI_WINDOW_PLACES;
-    uint64_t word = atomic_load(&window->failed.at[place]);
-    atomic_store(&window->failed.at[place], word + HGI_WINDOW_COUNT_MAX - 2);
+    count_up(window, &window->failed, at_ns, full - 3);
     for (int i = 0; i < 5; i++)
         hgi_window_add_failure(window, 3, at_ns);
-    cr_assert_eq(hgi_window_sum(window, 3, at_ns).failed, HGI_WINDOW_COUNT_MAX);
+    cr_assert_eq(hgi_window_sum(window, 3, at_ns).failed, full);
 }

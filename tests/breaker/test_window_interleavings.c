@@ -120,8 +120,8 @@ static uint64_t failed_now(void)
     size_t place = (size_t)(NOW_NS / (WINDOW_NS / HGI_WINDOW_BUCKETS)) % HGI_WINDOW_PLACES;
     uint64_t word = window->failed.at[place];
     uint64_t turn = (uint64_t)(NOW_NS / (WINDOW_NS / HGI_WINDOW_BUCKETS)) / HGI_WINDOW_PLACES;
-    uint64_t label = (uint64_t)GENERATION << HGI_WINDOW_COUNT_BITS | turn;
-    return word >> HGI_WINDOW_COUNT_BITS == label ? word & HGI_WINDOW_COUNT_MAX : 0;
+    uint64_t empty = (uint64_t)GENERATION << 48 | turn << window->count_bits;
+    return word - empty < 100 ? word - empty : 0;
 }
 
 static void stepped(void)
