@@ -12,7 +12,8 @@
 #include "breaker/core.h"
 #include "breaker/shared.h"
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards `all` and its links */
+/* Guards `all` and its links, and is held while no child may be born. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct hgi_local *all;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool registered; /* written under `once` only */
@@ -67,5 +68,16 @@ void hgi_fork_leave(struct hgi_local *local)
         local->previous->next = local->next;
     else
         all = local->next;
+    pthread_mutex_unlock(&mutex);
+}
+
+void hgi_fork_hold(void)
+{
+    pthread_once(&once, prepare);
+    pthread_mutex_lock(&mutex);
+}
+
+void hgi_fork_let(void)
+{
     pthread_mutex_unlock(&mutex);
 }

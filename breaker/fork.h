@@ -10,4 +10,9 @@ struct hgi_local;
 bool hgi_fork_join(struct hgi_local *local);
 void hgi_fork_leave(struct hgi_local *local);
 
+/* Between these no child is born that inherits what this thread holds: fork() waits. For a moment only,
+ * and for nothing that waits itself. */
+void hgi_fork_hold(void);
+void hgi_fork_let(void);
+
 #endif

@@ -6,7 +6,8 @@
  *
  * Removing a name is the one thing that takes a lock: unlink() cannot be told which file it should
  * find, so whoever removes a name holds the file's flock() while it looks and removes. The kernel gives
- * that back when a process dies, and neither admit nor report ever waits for it.
+ * that back when a process dies, and neither admit nor report ever waits for it. A child of fork() would
+ * hold it too, for as long as it lives and long after its parent was killed: so none is born meanwhile.
  */
 #include "breaker/shm_file.h"
 
@@ -20,6 +21,7 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/fork.h"
 #include "breaker/segment.h"
 
 static hg_status cannot(const struct hgi_shm_file *shm, const char *what, int error,
@@ -166,15 +168,42 @@ hg_status hgi_shm_create(const struct hgi_shm_file *shm, const struct hgi_segmen
     return status;
 }
 
+static hg_status remove_name(const struct hgi_shm_file *shm, int fd, struct hg_error *err)
+{
+    struct stat mine, named;
+    if (fstat(fd, &mine) != 0)
+        return cannot(shm, "look at it", errno, err);
+    if (lstat(shm->path, &named) != 0)
+        return errno == ENOENT ? HG_OK : cannot(shm, "look at it", errno, err);
+    if (mine.st_ino == named.st_ino && mine.st_dev == named.st_dev && unlink(shm->path) != 0)
+        return cannot(shm, "remove it", errno, err);
+    return HG_OK;
+}
+
+/* False: another one holds the file. */
+static bool try_to_remove(const struct hgi_shm_file *shm, int fd, hg_status *status,
+                          struct hg_error *err)
+{
+    bool done = true;
+    hgi_fork_hold();
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *status = remove_name(shm, fd, err);
+        flock(fd, LOCK_UN);
+    } else if (errno == EWOULDBLOCK || errno == EINTR) {
+        done = false;
+    } else {
+        *status = cannot(shm, "lock it", errno, err);
+    }
+    hgi_fork_let();
+    return done;
+}
+
 hg_status hgi_shm_unlink(const struct hgi_shm_file *shm, int fd, int64_t patience_ns,
                          struct hg_error *err)
 {
-    struct stat mine, named;
-    hg_status status = HG_OK;
+    hg_status status;
     int64_t until_ns = hgi_deadline_after(hgi_now_ns(), patience_ns);
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return cannot(shm, "lock it", errno, err);
+    while (!try_to_remove(shm, fd, &status, err)) {
         if (hgi_now_ns() >= until_ns)
             return hgi_error_set(err, HG_ERR_TIMEOUT,
                                  "shared breaker %s (%s): another process is removing it and does "
@@ -182,13 +211,6 @@ hg_status hgi_shm_unlink(const struct hgi_shm_file *shm, int fd, int64_t patienc
                                  shm->name, shm->path);
         hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
     }
-    if (fstat(fd, &mine) != 0)
-        status = cannot(shm, "look at it", errno, err);
-    else if (lstat(shm->path, &named) != 0)
-        status = errno == ENOENT ? HG_OK : cannot(shm, "look at it", errno, err);
-    else if (mine.st_ino == named.st_ino && mine.st_dev == named.st_dev && unlink(shm->path) != 0)
-        status = cannot(shm, "remove it", errno, err);
-    flock(fd, LOCK_UN);
     return status;
 }
 

@@ -2,8 +2,10 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include "tests/breaker/shared_fixture.h"
 
@@ -241,6 +243,74 @@ Test(shared_many, while_another_one_removes_a_name_nobody_else_does_and_no_call_
     cr_assert_eq(inode_of(shm.path), 0);
     close(other);
     hg_breaker_free(breaker);
+}
+
+/* The library's flock(): what it does, and then, once, what may happen while it is held. */
+static void (*when_locked)(void);
+
+int flock(int fd, int operation)
+{
+    int status = (int)syscall(SYS_flock, fd, operation);
+    void (*happens)(void) = when_locked;
+    if (status == 0 && operation & LOCK_EX && happens) {
+        when_locked = NULL;
+        happens();
+    }
+    return status;
+}
+
+static _Atomic int is_forking;
+static _Atomic pid_t *born; /* written by the child of a thread; shared memory */
+
+static void note_forking(void)
+{
+    atomic_store(&is_forking, 1);
+}
+
+static void *fork_and_stay(void *arg)
+{
+    if (fork() == 0) {
+        atomic_store(born, getpid());
+        alarm(120); /* should nobody come to kill it */
+        for (;;)
+            pause();
+    }
+    return arg;
+}
+
+static void fork_and_be_killed(void)
+{
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, fork_and_stay, NULL) == 0);
+    while (!atomic_load(&is_forking))
+        sched_yield();
+    /* Time enough to be born in, where that is possible. */
+    for (int i = 0; i < 200 && atomic_load(born) == 0; i++)
+        hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
+    kill(getpid(), SIGKILL);
+}
+
+static int is_killed_in_a_removal(void *arg)
+{
+    (void)arg;
+    opened();
+    /* The last to be registered is the first to be called: before the library's. */
+    REQUIRE(pthread_atfork(note_forking, NULL, NULL) == 0);
+    when_locked = fork_and_be_killed;
+    unlinked();
+    return 0;
+}
+
+Test(shared_many, a_child_born_in_the_middle_of_a_removal_does_not_hold_the_name_for_its_life)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    born = mmap(NULL, sizeof *born, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(born, MAP_FAILED);
+    cr_assert_eq(in_child(is_killed_in_a_removal, NULL), 128 + SIGKILL);
+    hg_status status = hgi_shared_unlink(folder.path, NAME, &err);
+    if (atomic_load(born) != 0)
+        kill(atomic_load(born), SIGKILL);
+    cr_assert_eq(status, HG_OK, "%s", err.message);
 }
 
 Test(shared_many, without_a_successor_calls_pass_until_there_is_one)
