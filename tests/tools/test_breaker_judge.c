@@ -21,7 +21,7 @@ static struct hgi_breaker_results *made_results(void)
     struct hgi_breaker_results *r = calloc(1, sizeof *r);
     r->settings.breaker = (struct hg_breaker_options)HG_BREAKER_OPTIONS_INIT;
     r->settings.attempt_timeout_ns = 100 * NS_PER_MS;
-    r->took_ns = 4000 * NS_PER_MS;
+    r->stamp.took_ns = 4000 * NS_PER_MS;
     r->outage_count = 1;
     r->outage[0] = (struct hgi_outage) { .down_ns = 1000 * NS_PER_MS, .up_ns = 2000 * NS_PER_MS };
     for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++)

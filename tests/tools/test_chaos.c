@@ -122,7 +122,7 @@ static struct hgi_chaos_results *made_results(bool soak)
                                                 .drawn = true,
                                                 .seed = 7 };
     r->round_seed = 7;
-    r->took_ns = 24 * NS_PER_S;
+    r->stamp.took_ns = 24 * NS_PER_S;
     r->stats.max_size = 8;
     r->sockets_most = 8;
     r->incr_at_server = -1;
@@ -137,8 +137,9 @@ static struct hgi_chaos_results *made_results(bool soak)
         r->slice[i].failed = i % 2 ? 1 : 0;
     }
     hgi_schedule_draw(&r->toxics, &r->server_faults, 7, r->settings.length_ns);
-    strcpy(r->server, "7.0.15");
-    r->command = "herdgate-stress chaos --policy '<script>x&y</script>'";
+    strcpy(r->stamp.server, "7.0.15");
+    r->stamp.command = "herdgate-stress chaos --policy '<script>x&y</script>'";
+    r->stamp.herdgate = "0.1.0";
     return r;
 }
 

@@ -27,13 +27,14 @@ static struct hgi_concurrency_results *made_results(void)
     hgi_concurrency_add(&r->sum, worker);
     hgi_concurrency_add(&r->sum, worker);
     free(worker);
-    r->took_ns = 2 * NS_PER_S;
+    r->stamp.took_ns = 2 * NS_PER_S;
     r->slices = HGI_SLICES;
     for (int i = 0; i < HGI_SLICES; i++)
         r->slice_done[i] = 16;
     r->stats.max_size = 8;
-    strcpy(r->server, "7.0.15");
-    r->command = "herdgate-stress concurrency --policy '<script>x&y</script>'";
+    strcpy(r->stamp.server, "7.0.15");
+    r->stamp.command = "herdgate-stress concurrency --policy '<script>x&y</script>'";
+    r->stamp.herdgate = "0.1.0";
     return r;
 }
 
@@ -186,7 +187,7 @@ Test(concurrency, the_page_can_be_made_when_nothing_was_measured)
     struct hgi_concurrency_results *r = made_results();
     memset(&r->sum, 0, sizeof r->sum);
     r->slices = 0;
-    r->took_ns = 1;
+    r->stamp.took_ns = 1;
     char *page = written(r, true);
     cr_assert_null(unbalanced(page));
     cr_assert_null(strstr(page, "nan"));

@@ -72,9 +72,10 @@ static struct hgi_herd_results *made_results(void)
     all->mark[0] = (struct hgi_breaker_mark) { MS(1002), MS(2848), HG_BREAKER_OPEN };
     all->mark[1] = (struct hgi_breaker_mark) { MS(3850), 0, HG_BREAKER_HALF_OPEN };
     all->mark[2] = (struct hgi_breaker_mark) { MS(3851), 0, HG_BREAKER_CLOSED };
-    strcpy(r->server, "7.0.15");
-    strcpy(r->began_at, "2026-01-02T03:04:05Z");
-    r->command = "herdgate-stress herd --policy '<script>alert(\"x&y\")</script>'";
+    strcpy(r->stamp.server, "7.0.15");
+    strcpy(r->stamp.began_at, "2026-01-02T03:04:05Z");
+    r->stamp.command = "herdgate-stress herd --policy '<script>alert(\"x&y\")</script>'";
+    r->stamp.herdgate = "0.1.0";
     return r;
 }
 
@@ -361,7 +362,7 @@ Test(page, it_can_be_made_when_nothing_was_measured)
     struct hgi_trial *t = r->trial[2];
     hgi_series_free(&t->series);
     *t = (struct hgi_trial) { .strategy = HGI_STRATEGY_ALL, .down_ns = -1, .up_ns = -1 };
-    r->interrupted = true;
+    r->stamp.interrupted = true;
     char *page = page_of(r);
     cr_assert_null(unbalanced(page));
     cr_assert_null(strstr(page, "nan"));

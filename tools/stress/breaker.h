@@ -15,6 +15,7 @@
 #include "tools/common/problem.h"
 #include "tools/stress/assertion.h"
 #include "tools/stress/breaker_watch.h"
+#include "tools/stress/stamp.h"
 #include "tools/stress/trial.h"
 
 struct hgi_breaker_settings {
@@ -69,13 +70,8 @@ struct hgi_outage_figures {
 };
 
 struct hgi_breaker_results {
+    struct hgi_stamp stamp;
     struct hgi_breaker_settings settings;
-    const char *command;
-    char server[32];
-    char began_at[32];
-    bool interrupted;
-    int64_t began_ns;
-    int64_t took_ns;
     uint32_t outage_count;
     struct hgi_outage outage[HGI_OUTAGES_MAX];
     uint32_t turn_count;
@@ -92,7 +88,7 @@ struct hgi_breaker_results {
     struct hg_breaker_snapshot snapshot; /* at the end */
 };
 
-/* Run it; fills all but `settings` and `command`. False: the environment failed, *problem says. */
+/* Run it; fills all but `settings` and the command. False: the environment failed, *problem says. */
 bool hgi_breaker_run(struct hgi_breaker_results *results, const atomic_bool *interrupted,
                      struct hgi_problem *problem);
 

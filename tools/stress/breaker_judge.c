@@ -38,7 +38,8 @@ uint32_t hgi_breaker_admitted_open(const struct hgi_breaker_results *r)
 static uint32_t probes_of(const struct hgi_breaker_results *r, uint32_t turn)
 {
     return within(r, r->turn[turn].told_ns,
-                  next_at(r, turn) == INT64_MAX ? r->began_ns + r->took_ns : next_at(r, turn));
+                  next_at(r, turn) == INT64_MAX ? r->stamp.began_ns + r->stamp.took_ns
+                                                : next_at(r, turn));
 }
 
 uint32_t hgi_breaker_probes_most(const struct hgi_breaker_results *r)
@@ -78,8 +79,8 @@ struct hgi_outage_figures hgi_breaker_outage(const struct hgi_breaker_results *r
 {
     struct hgi_outage_figures figures = { -1, -1, -1, 0, 0 };
     const struct hgi_outage *outage = &r->outage[which];
-    int64_t until_ns =
-        which + 1 < r->outage_count ? r->outage[which + 1].down_ns : r->began_ns + r->took_ns;
+    int64_t until_ns = which + 1 < r->outage_count ? r->outage[which + 1].down_ns
+                                                   : r->stamp.began_ns + r->stamp.took_ns;
     for (uint32_t i = 0; i < r->turn_count; i++) {
         const struct hgi_turn *turn = &r->turn[i];
         if (turn->at_ns < outage->down_ns || turn->at_ns >= until_ns)

@@ -70,32 +70,21 @@ void hgi_breaker_table(FILE *out, const void *arg, bool colour)
             hgi_style_end(colour, style));
 }
 
-static void add_time(cJSON *json, const char *name, int64_t ns)
-{
-    if (ns < 0)
-        cJSON_AddNullToObject(json, name);
-    else
-        cJSON_AddNumberToObject(json, name, (double)ns);
-}
-
 static cJSON *settings_json(const struct hgi_breaker_settings *s)
 {
-    static const char *const ways[] = { "kill", "stop", "shutdown" };
-    char seed[24]; /* a text: a JSON number is good for 53 bits only */
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "threads", s->threads);
     cJSON_AddNumberToObject(json, "outages", s->outages);
     cJSON_AddNumberToObject(json, "outage_ns", (double)s->outage_ns);
     cJSON_AddNumberToObject(json, "calm_ns", (double)s->calm_ns);
-    cJSON_AddStringToObject(json, "fault", ways[s->way]);
+    cJSON_AddStringToObject(json, "fault", hgi_outage_name(s->way));
     cJSON_AddNumberToObject(json, "attempt_timeout_ns", (double)s->attempt_timeout_ns);
     cJSON_AddNumberToObject(json, "pause_ns", (double)s->pause_ns);
     cJSON_AddNumberToObject(json, "failure_threshold", s->breaker.failure_threshold);
     cJSON_AddNumberToObject(json, "half_open_max_calls", s->breaker.half_open_max_calls);
     cJSON_AddNumberToObject(json, "success_threshold", s->breaker.success_threshold);
     cJSON_AddNumberToObject(json, "recovery_timeout_ns", (double)s->breaker.recovery_timeout_ns);
-    snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
-    cJSON_AddStringToObject(json, "seed", seed);
+    hgi_json_add_seed(json, "seed", s->seed);
     return json;
 }
 
@@ -105,11 +94,12 @@ static void add_outages(cJSON *json, const struct hgi_breaker_results *r)
     for (uint32_t i = 0; i < r->outage_count; i++) {
         struct hgi_outage_figures f = hgi_breaker_outage(r, i);
         cJSON *outage = cJSON_CreateObject();
-        add_time(outage, "down_ns", r->outage[i].down_ns - r->began_ns);
-        add_time(outage, "up_ns", r->outage[i].up_ns > 0 ? r->outage[i].up_ns - r->began_ns : -1);
-        add_time(outage, "opened_after_ns", f.opened_after_ns);
-        add_time(outage, "closed_after_ns", f.closed_after_ns);
-        add_time(outage, "open_period_ns", f.period_ns);
+        hgi_json_add_time(outage, "down_ns", r->outage[i].down_ns - r->stamp.began_ns);
+        hgi_json_add_time(outage, "up_ns",
+                          r->outage[i].up_ns > 0 ? r->outage[i].up_ns - r->stamp.began_ns : -1);
+        hgi_json_add_time(outage, "opened_after_ns", f.opened_after_ns);
+        hgi_json_add_time(outage, "closed_after_ns", f.closed_after_ns);
+        hgi_json_add_time(outage, "open_period_ns", f.period_ns);
         cJSON_AddNumberToObject(outage, "half_open_periods", f.half_opened);
         cJSON_AddNumberToObject(outage, "probes", f.probes);
         cJSON_AddNumberToObject(outage, "refused", (double)r->outage[i].refused);
@@ -122,14 +112,9 @@ cJSON *hgi_breaker_json(const void *arg)
 {
     const struct hgi_breaker_results *r = arg;
     char text[640];
-    cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "breaker",
-                                                           .command = r->command,
-                                                           .server = r->server,
-                                                           .load = "closed loop: not corrected",
-                                                           .began_at = r->began_at,
-                                                           .interrupted = r->interrupted });
+    cJSON *json = hgi_json_begin("breaker", &r->stamp, HGI_CLOSED_LOOP);
     cJSON_AddItemToObject(json, "settings", settings_json(&r->settings));
-    cJSON_AddNumberToObject(json, "took_ns", (double)r->took_ns);
+    cJSON_AddNumberToObject(json, "took_ns", (double)r->stamp.took_ns);
     cJSON_AddNumberToObject(json, "calls", (double)r->calls);
     cJSON_AddNumberToObject(json, "admitted", (double)r->admitted);
     cJSON_AddNumberToObject(json, "refused", (double)r->refused);

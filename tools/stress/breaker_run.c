@@ -8,22 +8,21 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "tools/common/private_server.h"
 #include "tools/common/random.h"
 #include "tools/common/timing.h"
 #include "tools/common/wire.h"
 #include "tools/stress/breaker.h"
+#include "tools/stress/path.h"
 #include "tools/stress/screen.h"
-#include "tools/stress/stamp.h"
+#include "tools/stress/stage.h"
 
 #define TICK_NS (5 * NS_PER_MS)
 
 /* Counters are written by the threads; relaxed: sums. */
 struct load {
     struct hgi_breaker_results *results;
-    struct hgi_private_server *server;
+    struct hgi_path path; /* to the server, without a proxy */
     hg_breaker *breaker;
     struct hgi_breaker_watch watch;
     pthread_mutex_t lock; /* guards the turns and admissions of the results */
@@ -83,7 +82,7 @@ static bool talk(struct thread *t)
 {
     struct load *load = t->load;
     if (!t->wire)
-        t->wire = hgi_wire_open_unix(hgi_private_server_socket(load->server),
+        t->wire = hgi_wire_open_unix(hgi_private_server_socket(load->path.server),
                                      load->results->settings.attempt_timeout_ns, NULL);
     redisReply *reply = t->wire ? hgi_wire_command(t->wire, NULL, "INCR herdgate:breaker") : NULL;
     bool well = reply && reply->type == REDIS_REPLY_INTEGER;
@@ -135,28 +134,6 @@ static void *work(void *arg)
     return NULL;
 }
 
-static void take_down(struct load *load)
-{
-    switch (load->results->settings.way) {
-    case HGI_OUTAGE_STOP:
-        hgi_private_server_pause(load->server);
-        break;
-    case HGI_OUTAGE_SHUTDOWN:
-        hgi_private_server_stop(load->server);
-        break;
-    default:
-        hgi_private_server_kill(load->server);
-    }
-}
-
-static bool bring_back(struct load *load, struct hgi_problem *problem)
-{
-    if (load->results->settings.way != HGI_OUTAGE_STOP)
-        return hgi_private_server_restart(load->server, problem);
-    hgi_private_server_resume(load->server);
-    return true;
-}
-
 struct conductor {
     struct load *load;
     const atomic_bool *interrupted;
@@ -186,7 +163,7 @@ static void show(struct conductor *c, int64_t now_ns)
     hgi_screen_show(&c->screen,
                     &(struct hgi_screen_view) {
                         .now_ns = now_ns,
-                        .began_ns = r->began_ns,
+                        .began_ns = r->stamp.began_ns,
                         .length_ns = s->calm_ns + s->outages * (s->calm_ns + s->outage_ns),
                         .what = "breaker",
                         .state = state,
@@ -228,9 +205,9 @@ static bool outage(struct conductor *c, struct hgi_problem *problem)
     struct hgi_outage *outage = &r->outage[r->outage_count++];
     struct hgi_outage before = counts_now(load);
     outage->down_ns = monotonic_ns();
-    take_down(load);
+    hgi_path_down(&load->path, s->way);
     bool goes_on = wait_until(c, outage->down_ns + s->outage_ns, false);
-    bool well = bring_back(load, problem);
+    bool well = hgi_path_up(&load->path, s->way, problem);
     outage->up_ns = monotonic_ns();
     goes_on = well && goes_on && wait_until(c, outage->up_ns + s->after_ns, true);
     struct hgi_outage after = counts_now(load);
@@ -244,10 +221,10 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
 {
     struct hgi_breaker_results *r = c->load->results;
     hgi_problem_set(problem, "%s", "");
-    bool goes_on = wait_until(c, r->began_ns + r->settings.calm_ns, false);
+    bool goes_on = wait_until(c, r->stamp.began_ns + r->settings.calm_ns, false);
     while (goes_on && r->outage_count < r->settings.outages)
         goes_on = outage(c, problem);
-    r->interrupted = atomic_load_explicit(c->interrupted, memory_order_relaxed);
+    r->stamp.interrupted = atomic_load_explicit(c->interrupted, memory_order_relaxed);
     return !problem->text[0];
 }
 
@@ -274,36 +251,30 @@ static bool run_threads(struct conductor *c, struct thread *threads, struct hgi_
         hgi_histogram_merge(&r->refusal, &threads[i].refusal);
     }
     r->calls = r->admitted + r->refused;
-    r->took_ns = monotonic_ns() - r->began_ns;
+    r->stamp.took_ns = monotonic_ns() - r->stamp.began_ns;
     return well;
-}
-
-static void note_server(struct hgi_breaker_results *r, struct hgi_private_server *server)
-{
-    redisReply *reply = hgi_private_server_command(server, NULL, "INFO server");
-    hgi_stamp_version(r->server, reply);
-    freeReplyObject(reply);
-    hgi_stamp_time(r->began_at);
 }
 
 bool hgi_breaker_run(struct hgi_breaker_results *results, const atomic_bool *interrupted,
                      struct hgi_problem *problem)
 {
     const struct hgi_breaker_settings *s = &results->settings;
+    struct hgi_stage stage;
     struct load load = { .results = results, .lock = PTHREAD_MUTEX_INITIALIZER };
     struct conductor c = { .load = &load, .interrupted = interrupted };
     struct hg_error err = HG_ERROR_INIT;
     struct thread *threads = calloc(s->threads, sizeof *threads);
     if (!threads)
         return hgi_problem_set(problem, "out of memory");
-    bool well = hgi_private_server_start(&load.server, NULL, problem);
+    bool well = hgi_stage_open(&stage, NULL, NULL, s->seed, &results->stamp, problem);
+    load.path.server = stage.own;
     if (well)
         well = hg_breaker_new(&load.breaker, &s->breaker, &err) == HG_OK ||
                hgi_problem_set(problem, "%s", err.message);
     if (well) {
-        note_server(results, load.server);
-        results->began_ns = monotonic_ns();
-        hgi_breaker_watch_begin(&load.watch, results->began_ns, 0, s->breaker.half_open_max_calls);
+        results->stamp.began_ns = monotonic_ns();
+        hgi_breaker_watch_begin(&load.watch, results->stamp.began_ns, 0,
+                                s->breaker.half_open_max_calls);
         hg_breaker_listen(load.breaker, on_turn, &load, NULL);
         hgi_screen_begin(&c.screen, s->quiet, s->plain);
         well = run_threads(&c, threads, problem);
@@ -315,7 +286,7 @@ bool hgi_breaker_run(struct hgi_breaker_results *results, const atomic_bool *int
         hgi_breaker_watch_end(&load.watch);
     }
     hg_breaker_free(load.breaker);
-    hgi_private_server_free(load.server);
+    hgi_stage_close(&stage);
     free(threads);
     pthread_mutex_destroy(&load.lock);
     return well;

@@ -15,6 +15,7 @@
 #include "tools/stress/assertion.h"
 #include "tools/stress/breaker_watch.h"
 #include "tools/stress/server_fault.h"
+#include "tools/stress/stamp.h"
 #include "tools/stress/toxic.h"
 #include "tools/stress/worker.h"
 
@@ -54,13 +55,8 @@ struct hgi_chaos_sample {
 };
 
 struct hgi_chaos_results {
+    struct hgi_stamp stamp;
     struct hgi_chaos_settings settings;
-    const char *command;
-    char server[32];
-    char began_at[32];
-    bool interrupted;
-    int64_t began_ns; /* CLOCK_MONOTONIC */
-    int64_t took_ns;
     uint32_t rounds;     /* begun */
     uint64_t round_seed; /* of the last one */
     struct hgi_toxics toxics;
@@ -87,7 +83,7 @@ struct hgi_chaos_results {
     uint32_t sample_stride; /* samples stand for so many of settings.sample_ns */
 };
 
-/* Run it; fills all of *results but `settings` and `command`, which are set. Ends early when
+/* Run it; fills all of *results but `settings` and the command, which are set. Ends early when
  * *interrupted becomes true, or an invariant is broken. False: the environment failed, *problem says. */
 bool hgi_chaos_run(struct hgi_chaos_results *results, cJSON *policy, const atomic_bool *interrupted,
                    struct hgi_problem *problem);

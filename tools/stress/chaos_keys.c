@@ -1,5 +1,4 @@
 /* The keys of a run of chaos on the server, before and after; see chaos_parts.h. */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "tools/common/timing.h"
@@ -8,19 +7,8 @@
 
 bool hgi_chaos_prepare_keys(struct hgi_chaos_run *run, struct hgi_problem *problem)
 {
-    struct hgi_wire *wire = hgi_target_connect(&run->target, 5 * NS_PER_S, problem);
-    bool well = wire != NULL;
-    for (uint32_t i = 0; well && i < run->results->settings.threads; i++) {
-        char key[160];
-        hgi_worker_key(key, sizeof key, run->prefix, i, HGI_WORKER_KEYS);
-        redisReply *reply =
-            hgi_wire_command(wire, problem, "SET %s 0 EX %lld", key, (long long)run->work.ttl_s);
-        well = reply && reply->type != REDIS_REPLY_ERROR;
-        if (reply && !well)
-            hgi_problem_set(problem, "%s: SET of a key under %s: %s", run->target.text, run->prefix,
-                            reply->str);
-        freeReplyObject(reply);
-    }
+    struct hgi_wire *wire = hgi_target_connect(&run->stage.target, 5 * NS_PER_S, problem);
+    bool well = wire && hgi_crew_prepare_keys(&run->crew, &run->stage, wire, problem);
     hgi_wire_close(wire);
     return well;
 }
@@ -50,50 +38,30 @@ static bool settle(struct hgi_chaos_run *run, struct hgi_wire *wire, struct hgi_
 {
     struct hgi_chaos_results *r = run->results;
     int64_t sum = 0;
-    for (uint32_t i = 0; i < run->started; i++) {
+    for (uint32_t i = 0; i < run->crew.started; i++) {
         char key[160];
-        hgi_worker_key(key, sizeof key, run->prefix, i, HGI_WORKER_KEYS);
+        hgi_worker_key(key, sizeof key, run->stage.prefix, i, HGI_WORKER_KEYS);
         int64_t value = read_counter(wire, key, problem);
         if (value < 0)
             return false;
         sum += value;
-        if (run->workers[i].losses_seen != r->losses) /* which it has not met with since */
-            hgi_counter_lost(&run->workers[i].counter);
-        bool vanished = value == 0 && run->work.may_miss;
-        r->counters_wrong += !vanished && !hgi_counter_holds(&run->workers[i].counter, value);
+        if (run->crew.workers[i].losses_seen != r->losses) /* which it has not met with since */
+            hgi_counter_lost(&run->crew.workers[i].counter);
+        bool vanished = value == 0 && run->crew.work.may_miss;
+        r->counters_wrong += !vanished && !hgi_counter_holds(&run->crew.workers[i].counter, value);
     }
     r->incr_at_server = r->losses == 0 ? sum : -1;
     return true;
 }
 
-static bool delete_keys(const struct hgi_chaos_run *run, struct hgi_wire *wire,
-                        struct hgi_problem *problem)
-{
-    for (uint32_t i = 0; i < run->results->settings.threads; i++) {
-        for (uint32_t k = 0; k <= HGI_WORKER_KEYS; k++) {
-            char key[160];
-            hgi_worker_key(key, sizeof key, run->prefix, i, k);
-            redisReply *reply = hgi_wire_command(wire, problem, "DEL %s", key);
-            bool well = reply && reply->type == REDIS_REPLY_INTEGER;
-            freeReplyObject(reply);
-            if (!well)
-                return hgi_problem_set(problem,
-                                       "%s: the run's keys could not be deleted; they begin with "
-                                       "%s and expire within %" PRId64 " s",
-                                       run->target.text, run->prefix, run->work.ttl_s);
-        }
-    }
-    return true;
-}
-
 bool hgi_chaos_settle_keys(struct hgi_chaos_run *run, struct hgi_problem *problem)
 {
-    struct hgi_wire *wire = hgi_target_connect(&run->target, 5 * NS_PER_S, problem);
+    struct hgi_wire *wire = hgi_target_connect(&run->stage.target, 5 * NS_PER_S, problem);
     if (!wire)
         return false;
-    wait_for_silence(wire, run->name);
+    wait_for_silence(wire, run->stage.name);
     bool well = settle(run, wire, problem);
-    well = (run->own || delete_keys(run, wire, problem)) && well;
+    well = (run->stage.own || hgi_crew_delete_keys(&run->crew, &run->stage, wire, problem)) && well;
     hgi_wire_close(wire);
     return well;
 }

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include <herdgate/version.h>
-
 #include "tools/common/terminal.h"
 #include "tools/stress/chaos.h"
 #include "tools/stress/page.h"
@@ -59,7 +57,7 @@ static void draw_breaker(FILE *out, const struct hgi_chaos_results *r, int lane)
     int64_t from_ns = 0;
     hg_breaker_state state = HG_BREAKER_CLOSED;
     for (uint32_t i = 0; i <= b->mark_count; i++) {
-        int64_t until_ns = i < b->mark_count ? b->mark[i].at_ns : r->took_ns;
+        int64_t until_ns = i < b->mark_count ? b->mark[i].at_ns : r->stamp.took_ns;
         fprintf(out,
                 "<g><title>breaker %s</title><rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" "
                 "width=\"%.1f\" height=\"%d\"/></g>\n",
@@ -177,7 +175,7 @@ static void write_notes(FILE *out, const struct hgi_chaos_results *r)
             "<dt>load</dt><dd>%" PRIu32 " threads with a pause of up to %.3g ms between calls "
             "(closed loop: not corrected) on %" PRIu32 " connections</dd>\n",
             s->threads, (double)s->pause_ns / 1e6, r->stats.max_size);
-    fprintf(out, "<dt>server</dt><dd>redis %s, ", r->server);
+    fprintf(out, "<dt>server</dt><dd>redis %s, ", r->stamp.server);
     hgi_html_text(out, s->target.given ? s->target.text : "of the tool's own, on a unix socket");
     fprintf(
         out,
@@ -187,10 +185,10 @@ static void write_notes(FILE *out, const struct hgi_chaos_results *r)
     fprintf(out,
             "<dt>INCR</dt><dd>%" PRIu64 " acknowledged, %" PRIu64 " with an outcome unknown</dd>\n",
             r->sum.incr_acknowledged, r->sum.incr_unknown);
-    fprintf(out, "<dt>made by</dt><dd>herdgate %s, %s, seed %" PRIu64 "</dd>\n", HG_VERSION,
-            r->began_at, s->seed);
+    fprintf(out, "<dt>made by</dt><dd>herdgate %s, %s, seed %" PRIu64 "</dd>\n", r->stamp.herdgate,
+            r->stamp.began_at, s->seed);
     fputs("<dt>command</dt><dd><code>", out);
-    hgi_html_text(out, r->command);
+    hgi_html_text(out, r->stamp.command);
     fputs("</code></dd>\n<dt>again</dt><dd><code>", out);
     hgi_chaos_replay(text, sizeof text, r);
     hgi_html_text(out, text);
@@ -205,7 +203,7 @@ bool hgi_chaos_html(FILE *out, const void *arg, struct hgi_problem *problem)
     hgi_chaos_verdict(verdict, sizeof verdict, r);
     hgi_page_begin(out, name);
     fprintf(out, "<p class=\"over\">%s%s</p>\n<h1>", name,
-            r->interrupted ? " &middot; interrupted: what was measured until then" : "");
+            r->stamp.interrupted ? " &middot; interrupted: what was measured until then" : "");
     hgi_html_text(out, verdict);
     fputs("</h1>\n", out);
     write_tiles(out, r);

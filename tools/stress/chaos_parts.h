@@ -5,7 +5,7 @@
 #include "tools/common/private_server.h"
 #include "tools/common/terminal.h"
 #include "tools/stress/chaos.h"
-#include "tools/stress/concurrency.h"
+#include "tools/stress/crew.h"
 #include "tools/stress/proxy.h"
 #include "tools/stress/saboteur.h"
 #include "tools/stress/screen.h"
@@ -13,15 +13,10 @@
 struct hgi_chaos_run {
     struct hgi_chaos_results *results;
     const atomic_bool *interrupted;
-    struct hgi_private_server *own; /* NULL: the server is a given one */
-    struct hgi_target target;       /* the server */
-    struct hgi_target through;      /* where the pool connects to: the proxy, or the server */
-    struct hgi_proxy *proxy;        /* NULL: none is needed */
-    char name[48];                  /* of the pool's connections */
-    char prefix[64];                /* of the run's keys */
-    struct hgi_work work;
-    struct hgi_worker *workers;
-    uint32_t started;
+    struct hgi_stage stage;
+    struct hgi_target through; /* where the pool connects to: the proxy, or the server */
+    struct hgi_proxy *proxy;   /* NULL: none is needed */
+    struct hgi_crew crew;
     struct hgi_saboteur saboteur;
     struct hgi_breaker_watch watch;
     bool watching;

@@ -14,7 +14,7 @@ static double seconds(int64_t ns)
 
 static double per_second(const struct hgi_chaos_results *r, uint64_t count)
 {
-    return r->took_ns > 0 ? (double)count / seconds(r->took_ns) : 0;
+    return r->stamp.took_ns > 0 ? (double)count / seconds(r->stamp.took_ns) : 0;
 }
 
 static double goodput(const struct hgi_chaos_results *r)
@@ -114,13 +114,6 @@ void hgi_chaos_table(FILE *out, const void *arg, bool colour)
 
 /* --- JSON --- */
 
-static void add_seed(cJSON *json, const char *name, uint64_t seed)
-{
-    char text[24]; /* a text: a JSON number is good for 53 bits only */
-    snprintf(text, sizeof text, "%" PRIu64, seed);
-    cJSON_AddStringToObject(json, name, text);
-}
-
 static cJSON *settings_json(const struct hgi_chaos_results *r)
 {
     const struct hgi_chaos_settings *s = &r->settings;
@@ -136,7 +129,7 @@ static cJSON *settings_json(const struct hgi_chaos_results *r)
     cJSON_AddNumberToObject(json, "deadline_ns", (double)s->deadline_ns);
     cJSON_AddBoolToObject(json, "given_server", s->target.given);
     cJSON_AddBoolToObject(json, "schedule_from_seed", s->drawn);
-    add_seed(json, "seed", s->seed);
+    hgi_json_add_seed(json, "seed", s->seed);
     return json;
 }
 
@@ -156,9 +149,9 @@ static void add_faults(cJSON *json, const struct hgi_chaos_results *r)
 static void add_calls(cJSON *json, const struct hgi_chaos_results *r)
 {
     const struct hgi_worker *sum = &r->sum;
-    cJSON_AddNumberToObject(json, "took_ns", (double)r->took_ns);
+    cJSON_AddNumberToObject(json, "took_ns", (double)r->stamp.took_ns);
     cJSON_AddNumberToObject(json, "rounds", r->rounds);
-    add_seed(json, "round_seed", r->round_seed);
+    hgi_json_add_seed(json, "round_seed", r->round_seed);
     cJSON_AddNumberToObject(json, "calls", (double)hgi_chaos_calls(r));
     cJSON_AddNumberToObject(json, "failed", (double)sum->failed);
     cJSON_AddNumberToObject(json, "retries", (double)sum->retries);
@@ -249,13 +242,7 @@ static void add_samples(cJSON *json, const struct hgi_chaos_results *r)
 cJSON *hgi_chaos_json(const void *arg)
 {
     const struct hgi_chaos_results *r = arg;
-    cJSON *json =
-        hgi_json_begin(&(struct hgi_json_head) { .subcommand = r->settings.soak ? "soak" : "chaos",
-                                                 .command = r->command,
-                                                 .server = r->server,
-                                                 .load = "closed loop: not corrected",
-                                                 .began_at = r->began_at,
-                                                 .interrupted = r->interrupted });
+    cJSON *json = hgi_json_begin(r->settings.soak ? "soak" : "chaos", &r->stamp, HGI_CLOSED_LOOP);
     cJSON_AddItemToObject(json, "settings", settings_json(r));
     add_faults(json, r);
     add_calls(json, r);
@@ -324,7 +311,7 @@ const struct hgi_histogram *hgi_chaos_latency(const void *arg)
 const struct hgi_recording *hgi_chaos_recording(const void *arg, int64_t *began_ns)
 {
     const struct hgi_chaos_results *r = arg;
-    *began_ns = r->began_ns;
+    *began_ns = r->stamp.began_ns;
     return &r->sum.recording;
 }
 

@@ -7,16 +7,11 @@
  *
  * With no toxics in the schedule there is no proxy.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "tools/common/random.h"
 #include "tools/common/timing.h"
 #include "tools/stress/chaos_parts.h"
-#include "tools/stress/recipe.h"
-#include "tools/stress/stamp.h"
 #include "tools/stress/vitals.h"
 
 #define TICK_NS (20 * NS_PER_MS)
@@ -29,25 +24,6 @@ static bool is_interrupted(const struct hgi_chaos_run *run)
 
 /* --- start --- */
 
-static bool reach_server(struct hgi_chaos_run *run, struct hgi_problem *problem)
-{
-    struct hgi_chaos_results *r = run->results;
-    run->target = r->settings.target;
-    if (!run->target.given &&
-        !(hgi_saboteur_server(&run->own, problem) &&
-          hgi_target_parse(&run->target, hgi_private_server_url(run->own), problem)))
-        return false;
-    struct hgi_wire *wire = hgi_target_connect(&run->target, 5 * NS_PER_S, problem);
-    if (!wire)
-        return false;
-    redisReply *reply = hgi_wire_command(wire, problem, "INFO server");
-    hgi_stamp_version(r->server, reply);
-    freeReplyObject(reply);
-    hgi_wire_close(wire);
-    hgi_stamp_time(r->began_at);
-    return true;
-}
-
 /* The schedule of the round that begins now. */
 static void plan(struct hgi_chaos_run *run, int64_t now_ns)
 {
@@ -55,7 +31,7 @@ static void plan(struct hgi_chaos_run *run, int64_t now_ns)
     r->round_seed = hgi_chaos_round_seed(r->settings.seed, r->rounds++);
     hgi_chaos_schedule(&r->settings, r->round_seed, &r->toxics, &r->server_faults);
     run->round_ns = now_ns;
-    if (run->own)
+    if (run->stage.own)
         hgi_saboteur_plan(&run->saboteur, &r->server_faults, now_ns);
     if (run->proxy)
         hgi_proxy_set(run->proxy, &r->toxics);
@@ -64,8 +40,8 @@ static void plan(struct hgi_chaos_run *run, int64_t now_ns)
 static bool open_path(struct hgi_chaos_run *run, struct hgi_problem *problem)
 {
     const struct hgi_chaos_settings *s = &run->results->settings;
-    const struct hgi_proxy_options options = { .target = &run->target };
-    run->through = run->target;
+    const struct hgi_proxy_options options = { .target = &run->stage.target };
+    run->through = run->stage.target;
     if (!s->drawn && s->toxics.count == 0)
         return true;
     if (!hgi_proxy_start(&run->proxy, &options, problem))
@@ -74,56 +50,20 @@ static bool open_path(struct hgi_chaos_run *run, struct hgi_problem *problem)
     return true;
 }
 
-static bool open_pool(struct hgi_chaos_run *run, cJSON *json, struct hgi_problem *problem)
+static bool open_pool(struct hgi_chaos_run *run, cJSON *policy, struct hgi_problem *problem)
 {
     const struct hgi_chaos_settings *s = &run->results->settings;
-    char url[1024];
-    hg_policy *policy;
-    struct hgi_recipe recipe = { .path = s->policy,
-                                 .client_name = run->name,
-                                 .connections = s->connections,
-                                 .attempt_timeout_ns = s->attempt_timeout_ns,
-                                 .deadline_ns = s->deadline_ns };
-    struct hg_error err = HG_ERROR_INIT;
-    struct hg_pool_options options = HG_POOL_OPTIONS_INIT;
-    if (!hgi_target_url(url, sizeof url, &run->through))
-        return hgi_problem_set(problem, "%s: the address is too long", run->through.text);
-    if (!hgi_recipe_policy(&policy, json, &recipe, problem))
+    const struct hgi_recipe recipe = { .path = s->policy,
+                                       .connections = s->connections,
+                                       .attempt_timeout_ns = s->attempt_timeout_ns,
+                                       .deadline_ns = s->deadline_ns };
+    hg_pool **pool = &run->crew.work.pool;
+    if (!hgi_stage_pool(pool, &run->stage, &run->through, policy, &recipe, problem))
         return false;
-    options.url = url;
-    bool well = hg_pool_open(&run->work.pool, &options, policy, &err) == HG_OK;
-    hg_policy_drop(policy);
-    if (!well)
-        return hgi_problem_set(problem, "%s", err.message);
     hgi_breaker_watch_begin(&run->watch, run->began_ns, s->attempt_timeout_ns + GRACE_NS,
-                            hgi_recipe_breaker(json).half_open_max_calls);
+                            hgi_recipe_breaker(policy).half_open_max_calls);
     run->watching = true;
-    hg_breaker_listen(hg_pool_breaker(run->work.pool), hgi_breaker_watch_event, &run->watch, NULL);
-    return true;
-}
-
-static bool start_workers(struct hgi_chaos_run *run, struct hgi_problem *problem)
-{
-    const struct hgi_chaos_settings *s = &run->results->settings;
-    run->workers = calloc(s->threads, sizeof *run->workers);
-    if (!run->workers)
-        return hgi_problem_set(problem, "out of memory");
-    for (; run->started < s->threads; run->started++) {
-        struct hgi_worker *worker = &run->workers[run->started];
-        worker->work = &run->work;
-        worker->number = run->started;
-        worker->recording.on = s->record;
-        worker->random = random_mix(s->seed + run->started);
-        for (uint32_t k = 0; k < HGI_WORKER_KEYS; k++)
-            worker->ledger[k].key = (uint64_t)run->started * HGI_WORKER_KEYS + k;
-        worker->value = malloc((size_t)s->sizes.high);
-        if (!worker->value || pthread_create(&worker->thread, NULL, hgi_worker_main, worker) != 0) {
-            free(worker->value);
-            return hgi_problem_set(problem,
-                                   "thread %" PRIu32 " of %" PRIu32 " could not be started",
-                                   run->started + 1, s->threads);
-        }
-    }
+    hg_breaker_listen(hg_pool_breaker(*pool), hgi_breaker_watch_event, &run->watch, NULL);
     return true;
 }
 
@@ -176,7 +116,7 @@ static bool is_broken(struct hgi_chaos_run *run)
     struct hgi_breaker_counts *counts = &run->results->breaker;
     hgi_breaker_watch_read(&run->watch, monotonic_ns(), counts);
     return counts->broken > 0 || run->results->sockets_over > 0 ||
-           atomic_load_explicit(&run->work.live.broken, memory_order_relaxed) > 0;
+           atomic_load_explicit(&run->crew.work.live.broken, memory_order_relaxed) > 0;
 }
 
 static bool conduct(struct hgi_chaos_run *run, struct hgi_problem *problem)
@@ -195,15 +135,15 @@ static bool conduct(struct hgi_chaos_run *run, struct hgi_problem *problem)
         }
         well = well && hgi_saboteur_work(&run->saboteur, now_ns, problem);
         tell_well(run, now_ns);
-        hgi_breaker_watch_look(&run->watch, hg_pool_breaker(run->work.pool));
-        hg_pool_read_stats(run->work.pool, &r->stats);
+        hgi_breaker_watch_look(&run->watch, hg_pool_breaker(run->crew.work.pool));
+        hg_pool_read_stats(run->crew.work.pool, &r->stats);
         if (++run->ticks % 5 == 0)
             look_at_sockets(run);
         hgi_chaos_show(run, now_ns);
         sleep_until_ns(now_ns + TICK_NS < end_ns ? now_ns + TICK_NS : end_ns);
     }
     hgi_chaos_show_end(run, monotonic_ns());
-    r->interrupted = is_interrupted(run);
+    r->stamp.interrupted = is_interrupted(run);
     return hgi_saboteur_end(&run->saboteur, well ? problem : NULL) && well;
 }
 
@@ -219,27 +159,13 @@ static void note_proxy(struct hgi_chaos_run *run)
     hgi_proxy_set(run->proxy, NULL); /* so that the workers' last calls end soon */
 }
 
-static void join_workers(struct hgi_chaos_run *run)
-{
-    /* relaxed: only ends the workers' loops; the joins order the rest. */
-    atomic_store_explicit(&run->work.stop, true, memory_order_relaxed);
-    for (uint32_t i = 0; i < run->started; i++) {
-        pthread_join(run->workers[i].thread, NULL);
-        hgi_concurrency_add(&run->results->sum, &run->workers[i]);
-        free(run->workers[i].value);
-    }
-}
-
 static void close_pool(struct hgi_chaos_run *run)
 {
     struct hgi_chaos_results *r = run->results;
-    struct hg_error err = HG_ERROR_INIT;
-    if (!run->work.pool)
-        return;
-    hg_pool_read_stats(run->work.pool, &r->stats);
-    hg_breaker_unlisten(hg_pool_breaker(run->work.pool), hgi_breaker_watch_event, &run->watch);
-    if (hg_pool_close(run->work.pool, 10 * NS_PER_S, &err) < 0)
-        snprintf(r->close_failure, sizeof r->close_failure, "%.290s", err.message);
+    hg_pool *pool = run->crew.work.pool;
+    if (pool)
+        hg_breaker_unlisten(hg_pool_breaker(pool), hgi_breaker_watch_event, &run->watch);
+    hgi_stage_close_pool(pool, &r->stats, r->close_failure, sizeof r->close_failure);
 }
 
 static bool load(struct hgi_chaos_run *run, cJSON *policy, struct hgi_problem *problem)
@@ -249,26 +175,27 @@ static bool load(struct hgi_chaos_run *run, cJSON *policy, struct hgi_problem *p
     run->began_ns = monotonic_ns();
     bool well = open_path(run, problem) && open_pool(run, policy, problem);
     if (well)
-        hg_pool_read_stats(run->work.pool, &r->stats);
-    well = well && start_workers(run, problem);
+        hg_pool_read_stats(run->crew.work.pool, &r->stats);
+    well = well && hgi_crew_start(&run->crew, problem);
     if (well) {
         run->began_ns = monotonic_ns();
-        r->began_ns = run->began_ns;
+        r->stamp.began_ns = run->began_ns;
         run->watch.began_ns = run->began_ns; /* no fault is on yet, and so no transition */
         run->well_since_ns = run->began_ns;
         plan(run, run->began_ns);
         well = conduct(run, problem);
-        r->took_ns = monotonic_ns() - run->began_ns;
+        r->stamp.took_ns = monotonic_ns() - run->began_ns;
     }
     note_proxy(run);
-    join_workers(run);
+    hgi_crew_join(&run->crew, &r->sum);
     if (run->watching)
         hgi_breaker_watch_read(&run->watch, monotonic_ns(), &r->breaker);
     close_pool(run);
     hgi_proxy_stop(run->proxy);
     r->descriptors_left = hgi_vitals_read().descriptors - descriptors;
     memcpy(r->server_struck, run->saboteur.struck, sizeof r->server_struck);
-    r->losses = atomic_load_explicit(&run->work.losses, memory_order_relaxed); /* all is joined */
+    r->losses =
+        atomic_load_explicit(&run->crew.work.losses, memory_order_relaxed); /* all is joined */
     return well;
 }
 
@@ -277,41 +204,31 @@ bool hgi_chaos_run(struct hgi_chaos_results *results, cJSON *policy, const atomi
 {
     const struct hgi_chaos_settings *s = &results->settings;
     struct hgi_chaos_run *run = calloc(1, sizeof *run);
-    struct hgi_owners *owners = calloc(1, sizeof *owners);
-    bool well = false;
-    hgi_problem_set(problem, "out of memory");
+    if (!run)
+        return hgi_problem_set(problem, "out of memory");
     results->incr_at_server = -1;
     results->sample_stride = 1;
     results->stats = (struct hg_pool_stats)HG_POOL_STATS_INIT;
-    if (!run || !owners)
-        goto out;
     run->results = results;
     run->interrupted = interrupted;
-    run->work.owners = owners;
-    if (!reach_server(run, problem))
-        goto out;
-    snprintf(run->name, sizeof run->name, "herdgate-stress-%ld", (long)getpid());
-    snprintf(run->prefix, sizeof run->prefix, "herdgate-stress:%ld-%08" PRIx64 ":", (long)getpid(),
-             s->seed & UINT32_MAX);
-    run->work.prefix = run->prefix;
-    run->work.sizes = s->sizes;
-    run->work.ttl_s = s->length_ns / NS_PER_S + 600;
-    run->work.may_miss = s->target.given;
-    run->work.deadline_ns = s->deadline_ns;
-    run->work.pause_ns = s->pause_ns;
-    run->saboteur.server = run->own;
-    run->saboteur.losses = &run->work.losses;
-    hgi_chaos_announce(run);
-    well = hgi_chaos_prepare_keys(run, problem) && load(run, policy, problem);
-    well = hgi_chaos_settle_keys(run, well ? problem : NULL) && well;
-out:
-    if (run) {
-        if (run->watching)
-            hgi_breaker_watch_end(&run->watch);
-        hgi_private_server_free(run->own);
-        free(run->workers);
+    bool well = hgi_stage_open(&run->stage, &s->target, hgi_saboteur_server, s->seed,
+                               &results->stamp, problem) &&
+                hgi_crew_init(&run->crew, &run->stage, s->threads, s->length_ns, s->seed, problem);
+    if (well) {
+        run->crew.record = s->record;
+        run->crew.work.sizes = s->sizes;
+        run->crew.work.deadline_ns = s->deadline_ns;
+        run->crew.work.pause_ns = s->pause_ns;
+        run->saboteur.server = run->stage.own;
+        run->saboteur.losses = &run->crew.work.losses;
+        hgi_chaos_announce(run);
+        well = hgi_chaos_prepare_keys(run, problem) && load(run, policy, problem);
+        well = hgi_chaos_settle_keys(run, well ? problem : NULL) && well;
     }
+    if (run->watching)
+        hgi_breaker_watch_end(&run->watch);
+    hgi_crew_free(&run->crew);
+    hgi_stage_close(&run->stage);
     free(run);
-    free(owners);
     return well;
 }

@@ -14,10 +14,9 @@ void hgi_chaos_announce(const struct hgi_chaos_run *run)
     if (s->quiet)
         return;
     fprintf(stderr, "%" PRIu32 " threads on %s (redis %s) for %s, seed %" PRIu64 "\n", s->threads,
-            run->own ? "a redis-server of the tool's own" : run->target.text, run->results->server,
+            hgi_stage_text(&run->stage), run->results->stamp.server,
             hgi_format_duration(length, sizeof length, s->length_ns), s->seed);
-    if (!run->own)
-        fprintf(stderr, "Keys begin with %s and are deleted at the end.\n", run->prefix);
+    hgi_stage_tell_keys(&run->stage);
 }
 
 /* What is on, in words. */
@@ -124,7 +123,7 @@ static void sample(struct hgi_chaos_run *run, int64_t now_ns, uint64_t done, uin
     *next = (struct hgi_chaos_sample) { .at_ns = now_ns - run->began_ns,
                                         .calls = done - run->done_sampled,
                                         .failed = failed - run->failed_sampled,
-                                        .p99_ns = take_p99(&run->work.live),
+                                        .p99_ns = take_p99(&run->crew.work.live),
                                         .resident = vitals.resident,
                                         .descriptors = vitals.descriptors,
                                         .threads = vitals.threads };
@@ -141,8 +140,8 @@ void hgi_chaos_show(struct hgi_chaos_run *run, int64_t now_ns)
     char state[160];
     struct hg_breaker_snapshot breaker = { .size = sizeof breaker };
     /* relaxed: sums for pictures and the progress line. */
-    uint64_t done = atomic_load_explicit(&run->work.live.done, memory_order_relaxed);
-    uint64_t failed = atomic_load_explicit(&run->work.live.failed, memory_order_relaxed);
+    uint64_t done = atomic_load_explicit(&run->crew.work.live.done, memory_order_relaxed);
+    uint64_t failed = atomic_load_explicit(&run->crew.work.live.failed, memory_order_relaxed);
     int64_t at_ns = now_ns - run->began_ns;
     note_slices(run, at_ns, done, failed);
     if (r->settings.soak && now_ns - run->sampled_ns >= r->settings.sample_ns * r->sample_stride)
@@ -150,7 +149,7 @@ void hgi_chaos_show(struct hgi_chaos_run *run, int64_t now_ns)
     if (!hgi_screen_due(&run->screen, now_ns) ||
         (r->settings.soak && !run->screen.progress.terminal)) /* which has its lines */
         return;
-    hg_breaker_take_snapshot(hg_pool_breaker(run->work.pool), &breaker);
+    hg_breaker_take_snapshot(hg_pool_breaker(run->crew.work.pool), &breaker);
     snprintf(state, sizeof state, "now: ");
     describe_faults(run, now_ns - run->round_ns, state + 5, sizeof state - 5);
     hgi_screen_show(&run->screen, &(struct hgi_screen_view) {
@@ -170,7 +169,7 @@ void hgi_chaos_show(struct hgi_chaos_run *run, int64_t now_ns)
 void hgi_chaos_show_end(struct hgi_chaos_run *run, int64_t now_ns)
 {
     note_slices(run, now_ns - run->began_ns,
-                atomic_load_explicit(&run->work.live.done, memory_order_relaxed),
-                atomic_load_explicit(&run->work.live.failed, memory_order_relaxed));
+                atomic_load_explicit(&run->crew.work.live.done, memory_order_relaxed),
+                atomic_load_explicit(&run->crew.work.live.failed, memory_order_relaxed));
     hgi_screen_end(&run->screen);
 }

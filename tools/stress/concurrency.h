@@ -13,6 +13,7 @@
 
 #include "tools/common/target.h"
 #include "tools/stress/assertion.h"
+#include "tools/stress/stamp.h"
 #include "tools/stress/worker.h"
 
 struct hgi_concurrency_settings {
@@ -32,13 +33,8 @@ struct hgi_concurrency_settings {
 enum { HGI_SLICES = 120 }; /* of a run's length, for the picture of its rate */
 
 struct hgi_concurrency_results {
+    struct hgi_stamp stamp;
     struct hgi_concurrency_settings settings;
-    const char *command; /* as it was called */
-    char server[32];     /* its version */
-    char began_at[32];   /* wall clock, ISO 8601 */
-    bool interrupted;
-    int64_t began_ns; /* CLOCK_MONOTONIC */
-    int64_t took_ns;
     uint32_t slices;                 /* that were measured whole */
     uint64_t slice_done[HGI_SLICES]; /* calls that ended in each */
     struct hgi_worker sum;           /* of all workers; its texts are of the first that had one */
@@ -49,7 +45,7 @@ struct hgi_concurrency_results {
     int64_t memory_left;
 };
 
-/* Run it; fills all of *results but `settings` and `command`, which are set. Ends early when
+/* Run it; fills all of *results but `settings` and the command, which are set. Ends early when
  * *interrupted becomes true. False: the environment failed, *problem says. */
 bool hgi_concurrency_run(struct hgi_concurrency_results *results, cJSON *policy,
                          const atomic_bool *interrupted, struct hgi_problem *problem);

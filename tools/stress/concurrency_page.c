@@ -3,8 +3,6 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include <herdgate/version.h>
-
 #include "tools/common/terminal.h"
 #include "tools/stress/concurrency.h"
 #include "tools/stress/page.h"
@@ -24,7 +22,7 @@ static void write_tiles(FILE *out, const struct hgi_concurrency_results *r)
     const struct hgi_histogram *h = &r->sum.latency;
     fputs("<div class=\"tiles\">\n", out);
     hgi_page_tile(out, hgi_format_count(figure, sizeof figure, calls), "calls");
-    hgi_format_count(figure, sizeof figure, (uint64_t)per_second(calls, r->took_ns));
+    hgi_format_count(figure, sizeof figure, (uint64_t)per_second(calls, r->stamp.took_ns));
     snprintf(text, sizeof text, "calls per second, %" PRIu32 " threads on %" PRIu32 " connections",
              r->settings.threads, r->stats.max_size);
     hgi_page_tile(out, figure, text);
@@ -186,7 +184,7 @@ static void write_notes(FILE *out, const struct hgi_concurrency_results *r)
             "corrected), values of %s to %s, on a logarithmic scale</dd>\n",
             s->threads, hgi_format_bytes(a, sizeof a, (uint64_t)s->sizes.low),
             hgi_format_bytes(b, sizeof b, (uint64_t)s->sizes.high));
-    fprintf(out, "<dt>server</dt><dd>redis %s, ", r->server);
+    fprintf(out, "<dt>server</dt><dd>redis %s, ", r->stamp.server);
     hgi_html_text(out, s->target.given ? s->target.text : "of the tool's own, on a unix socket");
     fputs("</dd>\n<dt>calls</dt><dd>", out);
     for (int op = 0; op < HGI_OPS; op++)
@@ -197,10 +195,10 @@ static void write_notes(FILE *out, const struct hgi_concurrency_results *r)
             "</dd>\n",
             hgi_format_count(a, sizeof a, r->sum.replies),
             hgi_format_count(b, sizeof b, r->sum.leases));
-    fprintf(out, "<dt>made by</dt><dd>herdgate %s, %s, seed %" PRIu64 "</dd>\n", HG_VERSION,
-            r->began_at, s->seed);
+    fprintf(out, "<dt>made by</dt><dd>herdgate %s, %s, seed %" PRIu64 "</dd>\n", r->stamp.herdgate,
+            r->stamp.began_at, s->seed);
     fputs("<dt>command</dt><dd><code>", out);
-    hgi_html_text(out, r->command);
+    hgi_html_text(out, r->stamp.command);
     fputs("</code></dd>\n</dl>\n", out);
 }
 
@@ -211,7 +209,7 @@ bool hgi_concurrency_html(FILE *out, const void *arg, struct hgi_problem *proble
     hgi_concurrency_verdict(verdict, sizeof verdict, r);
     hgi_page_begin(out, "herdgate-stress concurrency");
     fputs("<p class=\"over\">herdgate-stress concurrency", out);
-    if (r->interrupted)
+    if (r->stamp.interrupted)
         fputs(" &middot; interrupted: what was measured until then", out);
     fputs("</p>\n<h1>", out);
     hgi_html_text(out, verdict);

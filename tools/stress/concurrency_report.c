@@ -9,7 +9,7 @@
 
 static double per_second(const struct hgi_concurrency_results *results, uint64_t count)
 {
-    return results->took_ns > 0 ? (double)count * 1e9 / (double)results->took_ns : 0;
+    return results->stamp.took_ns > 0 ? (double)count * 1e9 / (double)results->stamp.took_ns : 0;
 }
 
 static void print_calls(FILE *out, const struct hgi_concurrency_results *results, bool colour)
@@ -76,14 +76,12 @@ static cJSON *settings_json(const struct hgi_concurrency_results *results)
 {
     const struct hgi_concurrency_settings *s = &results->settings;
     cJSON *json = cJSON_CreateObject();
-    char seed[24]; /* a text: a JSON number is good for 53 bits only */
     cJSON_AddNumberToObject(json, "threads", s->threads);
     cJSON_AddNumberToObject(json, "connections", results->stats.max_size);
     cJSON_AddNumberToObject(json, "length_ns", (double)s->length_ns);
     cJSON_AddNumberToObject(json, "size_least", (double)s->sizes.low);
     cJSON_AddNumberToObject(json, "size_most", (double)s->sizes.high);
-    snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
-    cJSON_AddStringToObject(json, "seed", seed);
+    hgi_json_add_seed(json, "seed", s->seed);
     return json;
 }
 
@@ -91,7 +89,7 @@ static void add_calls(cJSON *json, const struct hgi_concurrency_results *results
 {
     const struct hgi_worker *sum = &results->sum;
     uint64_t calls = hgi_concurrency_calls(results);
-    cJSON_AddNumberToObject(json, "took_ns", (double)results->took_ns);
+    cJSON_AddNumberToObject(json, "took_ns", (double)results->stamp.took_ns);
     cJSON_AddNumberToObject(json, "calls", (double)calls);
     cJSON_AddNumberToObject(json, "calls_per_second", per_second(results, calls));
     cJSON *by = cJSON_AddObjectToObject(json, "calls_by_kind");
@@ -134,12 +132,7 @@ static void add_invariants(cJSON *json, const struct hgi_concurrency_results *re
 cJSON *hgi_concurrency_json(const void *arg)
 {
     const struct hgi_concurrency_results *results = arg;
-    cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "concurrency",
-                                                           .command = results->command,
-                                                           .server = results->server,
-                                                           .load = "closed loop: not corrected",
-                                                           .began_at = results->began_at,
-                                                           .interrupted = results->interrupted });
+    cJSON *json = hgi_json_begin("concurrency", &results->stamp, HGI_CLOSED_LOOP);
     cJSON_AddItemToObject(json, "settings", settings_json(results));
     add_calls(json, results);
     add_invariants(json, results);
@@ -181,7 +174,7 @@ const struct hgi_histogram *hgi_concurrency_latency(const void *arg)
 const struct hgi_recording *hgi_concurrency_recording(const void *arg, int64_t *began_ns)
 {
     const struct hgi_concurrency_results *r = arg;
-    *began_ns = r->began_ns;
+    *began_ns = r->stamp.began_ns;
     return &r->sum.recording;
 }
 

@@ -15,6 +15,7 @@
 #include "tools/stress/herd.h"
 #include "tools/stress/load.h"
 #include "tools/stress/path.h"
+#include "tools/stress/recipe.h"
 
 enum { STACK_SIZE = 256 * 1024 };
 

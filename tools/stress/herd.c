@@ -1,30 +1,27 @@
-/* herdgate-stress herd: from the command line to table, JSON and page. */
+/* herdgate-stress herd: its options, its trials one after the other, and what its results are asked for. */
 #include "tools/stress/herd.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "tools/common/random.h"
 #include "tools/common/timing.h"
-#include "tools/stress/exits.h"
 #include "tools/stress/path.h"
-#include "tools/stress/publish.h"
 #include "tools/stress/report.h"
-#include "tools/stress/stamp.h"
+#include "tools/stress/stage.h"
+#include "tools/stress/subcommand.h"
 
-struct herd_options {
-    struct hgi_herd_settings settings;
+struct herd {
+    struct hgi_herd_results results;
+    struct hgi_trial
+        *planned[HGI_STRATEGIES]; /* those of the results are the ones that were begun */
+    size_t count;
     const char *compare;
     const char *fault; /* NULL: not said */
-    const char *policy;
     const char *capacity;
     const char *toxics;
-    struct hgi_outputs outputs;
-    bool help;
-    enum hgi_strategy strategies[HGI_STRATEGIES];
-    size_t count;
+    bool quiet;
+    bool plain;
 };
 
 static const char about[] =
@@ -33,19 +30,65 @@ static const char about[] =
     "A redis-server of the tool's own (on a temporary unix socket) is killed and restarted while\n"
     "many threads call it. The same trial is run under several ways to retry, side by side:\n"
     "naive (a connection per thread, 7 attempts at once), backoff, jitter, budget, breaker (naive\n"
-    "with that part), and all (herdgate, with everything).\n"
-    "\n"
-    "usage: herdgate-stress herd [options]\n";
+    "with that part), and all (herdgate, with everything).\n";
 
 static const char examples[] =
     "\nExamples:\n"
     "  herdgate-stress herd --report=herd.html\n"
     "  herdgate-stress herd -t 400 --compare naive,all --fault stop --outage 1s..4s\n"
     "  herdgate-stress herd -t 400 -R 1600 --capacity 2000/s --report=metastable.html\n"
-    "  herdgate-stress herd --policy herdgate.json --compare all --json=result.json -q\n"
-    "\nExit: 0 pass, 1 an --assert does not hold, 2 usage or policy, 3 environment, 4 an\n"
-    "invariant is broken, 130 interrupted (what was measured is still written). See\n"
-    "herdgate-stress(1).\n";
+    "  herdgate-stress herd --policy herdgate.json --compare all --json=result.json -q\n";
+
+static void begin(void *state, uint64_t seed)
+{
+    struct herd *h = state;
+    h->compare = "naive,backoff,jitter,budget,breaker,all";
+    h->results.settings = (struct hgi_herd_settings) { .threads = 200,
+                                                       .length_ns = 7 * NS_PER_S,
+                                                       .outage = { NS_PER_S, 3 * NS_PER_S },
+                                                       .think_ns = 100 * NS_PER_MS,
+                                                       .sizes = { 64, 64 },
+                                                       .seed = seed };
+}
+
+static void options(void *state, struct hgi_rows *rows)
+{
+    struct herd *h = state;
+    struct hgi_herd_settings *s = &h->results.settings;
+    const struct hgi_option own[] = {
+        { 0, "think", HGI_OPTION_DURATION, &s->think_ns, "TIME",
+          "closed loop: mean pause of a caller between calls (100ms)", NS_PER_US, 10 * NS_PER_S },
+        { 'R', "rate", HGI_OPTION_COUNT, &s->rate, "N",
+          "open loop: calls per second of all threads together, whatever became of the last", 1,
+          10000000 },
+        { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Outage", 0, 0 },
+        { 0, "outage", HGI_OPTION_DURATION_SPAN, &s->outage, "A..B",
+          "the server is down from A to B (1s..3s)", 1, 3600 * NS_PER_S },
+        { 0, "fault", HGI_OPTION_TEXT, &h->fault, "WAY",
+          "kill (-9), stop (SIGSTOP: it hangs) or shutdown (kill; with --capacity stop)", 0, 0 },
+        { 0, "capacity", HGI_OPTION_TEXT, &h->capacity, "N/s",
+          "connections and commands that the server serves (what it can)", 0, 0 },
+        { 0, "toxic", HGI_OPTION_TEXT, &h->toxics, "LIST",
+          "faults between callers and server: latency=50ms,jitter=20ms@1s..3s", 0, 0 },
+        { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Ways to retry", 0, 0 },
+        { 0, "compare", HGI_OPTION_TEXT, &h->compare, "LIST",
+          "of naive,backoff,jitter,budget,breaker,all", 0, 0 },
+        { 0 },
+    };
+    hgi_rows_load(rows, &(struct hgi_load_rows) { .threads = &s->threads,
+                                                  .threads_help = "calling threads (200)",
+                                                  .connections = &s->connections,
+                                                  .sizes = &s->sizes,
+                                                  .sizes_most = 1 << 20,
+                                                  .length_ns = &s->length_ns,
+                                                  .length_help = "of each trial (7s)",
+                                                  .length_least_ns = NS_PER_S,
+                                                  .length_most_ns = 3600 * NS_PER_S,
+                                                  .seed = &s->seed,
+                                                  .attempt_timeout_ns = &s->attempt_timeout_ns,
+                                                  .deadline_ns = &s->deadline_ns });
+    hgi_rows_add(rows, own);
+}
 
 /* "2000/s", or "2000". */
 static bool parse_capacity(uint32_t *out, const char *text, struct hgi_problem *problem)
@@ -59,122 +102,63 @@ static bool parse_capacity(uint32_t *out, const char *text, struct hgi_problem *
     return true;
 }
 
-/* The words of the command line that have a grammar of their own. */
-static bool read_words(struct herd_options *o, struct hgi_problem *problem)
+/* A trial for each strategy, with nothing measured yet. */
+static bool plan(struct herd *h, struct hgi_problem *problem)
 {
-    static const char *const ways[] = { "kill", "stop", "shutdown" };
-    struct hgi_herd_settings *s = &o->settings;
+    enum hgi_strategy strategies[HGI_STRATEGIES];
+    size_t count;
+    if (!hgi_strategies_parse(strategies, &count, h->compare, problem))
+        return false;
+    for (; h->count < count; h->count++) {
+        struct hgi_trial *trial = calloc(1, sizeof *trial);
+        if (!trial)
+            return hgi_problem_set(problem, "out of memory");
+        trial->strategy = strategies[h->count];
+        h->planned[h->count] = trial;
+        h->results.trial[h->count] = trial;
+        h->results.count = h->count + 1;
+    }
+    return true;
+}
+
+static bool read(void *state, const struct hgi_asked *asked, struct hgi_problem *problem)
+{
+    struct herd *h = state;
+    struct hgi_herd_settings *s = &h->results.settings;
+    h->quiet = asked->outputs.quiet;
+    h->plain = asked->outputs.plain;
     s->toxics.seed = s->seed;
-    if ((o->capacity && !parse_capacity(&s->capacity_per_s, o->capacity, problem)) ||
-        (o->toxics && !hgi_toxics_parse(&s->toxics, o->toxics, problem)))
+    if ((h->capacity && !parse_capacity(&s->capacity_per_s, h->capacity, problem)) ||
+        (h->toxics && !hgi_toxics_parse(&s->toxics, h->toxics, problem)))
         return false;
-    if (!o->fault)
-        o->fault = s->capacity_per_s ? "stop" : "kill";
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(o->fault, ways[i]) == 0) {
-            s->way = (enum hgi_outage_way)i;
-            return hgi_strategies_parse(o->strategies, &o->count, o->compare, problem) &&
-                   (s->outage.high <= s->length_ns ||
-                    hgi_problem_set(problem, "--outage ends after the trial does (--duration)"));
-        }
-    }
-    return hgi_problem_set(problem, "--fault: '%s' is none of kill, stop, shutdown", o->fault);
+    if (!h->fault)
+        h->fault = s->capacity_per_s ? "stop" : "kill";
+    if (s->outage.high > s->length_ns)
+        return hgi_problem_set(problem, "--outage ends after the trial does (--duration)");
+    return hgi_outage_parse(&s->way, h->fault, problem) && plan(h, problem);
 }
 
-static bool parse(struct herd_options *o, int count, char *const *arguments,
-                  struct hgi_problem *problem)
+static void settle(void *state, cJSON *policy, struct hgi_recipe *recipe)
 {
-    struct hgi_herd_settings *s = &o->settings;
-    const struct hgi_option table[] = {
-        { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Load", 0, 0 },
-        { 't', "threads", HGI_OPTION_COUNT, &s->threads, "N", "calling threads (200)", 1, 4096 },
-        { 'c', "connections", HGI_OPTION_COUNT, &s->connections, "N",
-          "connections of the pool (the policy's, else 8)", 1, 1024 },
-        { 'd', "data-size", HGI_OPTION_SIZE_SPAN, &s->sizes, "N|A..B", "bytes of a value (64)", 1,
-          1 << 20 },
-        { 0, "think", HGI_OPTION_DURATION, &s->think_ns, "TIME",
-          "closed loop: mean pause of a caller between calls (100ms)", NS_PER_US, 10 * NS_PER_S },
-        { 'R', "rate", HGI_OPTION_COUNT, &s->rate, "N",
-          "open loop: calls per second of all threads together, whatever became of the last", 1,
-          10000000 },
-        { 0, "duration", HGI_OPTION_DURATION, &s->length_ns, "TIME", "of each trial (7s)", NS_PER_S,
-          3600 * NS_PER_S },
-        { 0, "seed", HGI_OPTION_NUMBER, &s->seed, "N", "of the random choices", 0, 0 },
-        { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Outage", 0, 0 },
-        { 0, "outage", HGI_OPTION_DURATION_SPAN, &s->outage, "A..B",
-          "the server is down from A to B (1s..3s)", 1, 3600 * NS_PER_S },
-        { 0, "fault", HGI_OPTION_TEXT, &o->fault, "WAY",
-          "kill (-9), stop (SIGSTOP: it hangs) or shutdown (kill; with --capacity stop)", 0, 0 },
-        { 0, "capacity", HGI_OPTION_TEXT, &o->capacity, "N/s",
-          "connections and commands that the server serves (what it can)", 0, 0 },
-        { 0, "toxic", HGI_OPTION_TEXT, &o->toxics, "LIST",
-          "faults between callers and server: latency=50ms,jitter=20ms@1s..3s", 0, 0 },
-        { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Policies", 0, 0 },
-        { 0, "compare", HGI_OPTION_TEXT, &o->compare, "LIST",
-          "of naive,backoff,jitter,budget,breaker,all", 0, 0 },
-        { 0, "policy", HGI_OPTION_TEXT, &o->policy, "FILE", "of the library; JSON", 0, 0 },
-        { 0, "attempt-timeout", HGI_OPTION_DURATION, &s->attempt_timeout_ns, "TIME",
-          "of every policy (the file's, else 250ms)", NS_PER_MS, 3600 * NS_PER_S },
-        { 0, "deadline", HGI_OPTION_DURATION, &s->deadline_ns, "TIME",
-          "of every policy (the file's, else 2s)", NS_PER_MS, 3600 * NS_PER_S },
-        { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Output", 0, 0 },
-        { 0, "report", HGI_OPTION_TEXT, &o->outputs.report, "F.html", "write a page with pictures",
-          0, 0 },
-        { 0, "json", HGI_OPTION_MAYBE_TEXT, &o->outputs.json, "[=F]",
-          "results as JSON, to stdout instead of the table, or to F", 0, 0 },
-        { 0, "assert", HGI_OPTION_TEXTS, &o->outputs.assertions, "EXPR",
-          "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
-        { 0, "no-color", HGI_OPTION_FLAG, &o->outputs.plain, NULL, "as with NO_COLOR set", 0, 0 },
-        { 'q', "quiet", HGI_OPTION_FLAG, &o->outputs.quiet, NULL, "no progress and no table", 0,
-          0 },
-        { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
-        { 0 },
-    };
-    if (!hgi_options_parse(table, count, arguments, problem))
-        return false;
-    if (o->help) {
-        fputs(about, stdout);
-        hgi_options_help(table, stdout);
-        fputs(examples, stdout);
-        return true;
-    }
-    return read_words(o, problem);
+    struct hgi_herd_settings *s = &((struct herd *)state)->results.settings;
+    recipe->connections = s->connections;
+    recipe->attempt_timeout_ns = s->attempt_timeout_ns;
+    recipe->deadline_ns = s->deadline_ns;
+    hgi_recipe_settle_connections(&s->connections, policy, 8);
+    hgi_recipe_settle_time(&s->attempt_timeout_ns, policy, "attempt_timeout", 250 * NS_PER_MS);
+    hgi_recipe_settle_time(&s->deadline_ns, policy, "deadline", 2 * NS_PER_S);
 }
 
-/* What neither the command line nor the file says. */
-static void complete(struct hgi_herd_settings *s, const cJSON *policy)
-{
-    if (!s->connections)
-        s->connections = hgi_recipe_connections(policy);
-    if (!s->connections)
-        s->connections = 8;
-    if (!s->attempt_timeout_ns)
-        s->attempt_timeout_ns = hgi_recipe_time(policy, "attempt_timeout");
-    if (!s->attempt_timeout_ns)
-        s->attempt_timeout_ns = 250 * NS_PER_MS;
-    if (!s->deadline_ns)
-        s->deadline_ns = hgi_recipe_time(policy, "deadline");
-    if (!s->deadline_ns)
-        s->deadline_ns = 2 * NS_PER_S;
-}
-
-static void note_server(struct hgi_herd_results *results, struct hgi_private_server *server)
-{
-    redisReply *reply = hgi_private_server_command(server, NULL, "INFO server");
-    hgi_stamp_version(results->server, reply);
-    freeReplyObject(reply);
-    hgi_stamp_time(results->began_at);
-}
-
-static void announce(const struct herd_options *o, const struct hgi_herd_results *results)
+static void announce(const struct herd *h)
 {
     char cost[200];
+    const struct hgi_herd_results *results = &h->results;
     const struct hgi_herd_settings *s = &results->settings;
     fprintf(stderr,
             "%zu trials of %.3g s: %" PRIu32
             " threads call a redis-server %s that is down from %.3g s to %.3g s (%s), seed %" PRIu64
             "\n",
-            o->count, (double)s->length_ns / 1e9, s->threads, results->server,
+            h->count, (double)s->length_ns / 1e9, s->threads, results->stamp.server,
             (double)s->outage.low / 1e9, (double)s->outage.high / 1e9, hgi_herd_load(s), s->seed);
     if (!results->proxy_cost.known)
         return;
@@ -182,122 +166,69 @@ static void announce(const struct herd_options *o, const struct hgi_herd_results
     fprintf(stderr, "The proxy before the server adds %s.\n", cost);
 }
 
-static bool run_trials(struct hgi_herd_results *results, const struct herd_options *o,
-                       const cJSON *policy, struct hgi_private_server *server,
+static bool run_trials(struct herd *h, const cJSON *policy, struct hgi_private_server *server,
                        const atomic_bool *interrupted, struct hgi_problem *problem)
 {
     bool well = true;
+    struct hgi_herd_results *r = &h->results;
     struct hgi_screen screen;
-    hgi_screen_begin(&screen, o->outputs.quiet, o->outputs.plain);
-    for (size_t i = 0; i < o->count && well && !*interrupted; i++) {
-        struct hgi_trial *trial = calloc(1, sizeof *trial);
-        if (!trial)
-            return hgi_problem_set(problem, "out of memory");
-        trial->strategy = o->strategies[i];
-        results->trial[results->count++] = trial;
-        well =
-            hgi_trial_run(trial, &results->settings, policy, server, interrupted, &screen, problem);
+    hgi_screen_begin(&screen, h->quiet, h->plain);
+    r->stamp.began_ns = monotonic_ns();
+    while (r->count < h->count && well && !*interrupted) {
+        struct hgi_trial *trial = h->planned[r->count++];
+        well = hgi_trial_run(trial, &r->settings, policy, server, interrupted, &screen, problem);
         if (trial->mismatches > 0)
             break;
     }
     hgi_screen_end(&screen);
-    results->interrupted = *interrupted;
+    r->stamp.took_ns = monotonic_ns() - r->stamp.began_ns;
+    r->stamp.interrupted = *interrupted;
     return well;
+}
+
+static bool run(void *state, cJSON *policy, const atomic_bool *interrupted,
+                struct hgi_problem *problem)
+{
+    struct herd *h = state;
+    struct hgi_herd_results *r = &h->results;
+    struct hgi_stage stage;
+    r->count = 0;
+    bool well = hgi_stage_open(&stage, NULL, NULL, r->settings.seed, &r->stamp, problem) &&
+                hgi_path_cost(&r->proxy_cost, &r->settings, stage.own, problem);
+    if (well) {
+        if (!h->quiet)
+            announce(h);
+        well = run_trials(h, policy, stage.own, interrupted, problem);
+    }
+    hgi_stage_close(&stage);
+    return well;
+}
+
+static void broken(char *out, size_t size, const void *state)
+{
+    hgi_herd_broken(out, size, state);
+}
+
+static void end(void *state)
+{
+    struct herd *h = state;
+    for (size_t i = 0; i < h->count; i++)
+        hgi_trial_free(h->planned[i]);
 }
 
 static const struct hgi_forms forms = {
     hgi_report_table, hgi_report_json, hgi_report_html, hgi_report_figures, NULL, NULL, NULL
 };
 
-static int run(const struct herd_options *o, cJSON *policy, const char *command)
-{
-    char broken[400];
-    struct hgi_problem problem = { .text = "" };
-    struct hgi_private_server *server;
-    struct hgi_herd_results results = { .settings = o->settings, .command = command };
-    const atomic_bool *interrupted = hgi_interrupted();
-    complete(&results.settings, policy);
-    if (!hgi_private_server_start(&server, NULL, &problem)) {
-        fprintf(stderr, "herdgate-stress: %s\n", problem.text);
-        return HGI_EXIT_ENVIRONMENT;
-    }
-    note_server(&results, server);
-    bool well = hgi_path_cost(&results.proxy_cost, &results.settings, server, &problem);
-    if (!o->outputs.quiet)
-        announce(o, &results);
-    well = well && run_trials(&results, o, policy, server, interrupted, &problem);
-    hgi_private_server_free(server);
-    well = hgi_publish(&o->outputs, &forms, &results, well ? &problem : NULL) && well;
-    hgi_herd_broken(broken, sizeof broken, &results);
-    int code = HGI_EXIT_PASS;
-    if (broken[0]) {
-        fprintf(stderr, "herdgate-stress: broken: %s\n", broken);
-        code = HGI_EXIT_BROKEN;
-    } else if (!well) {
-        fprintf(stderr, "herdgate-stress: %s\n", problem.text);
-        code = HGI_EXIT_ENVIRONMENT;
-    } else if (results.interrupted) {
-        code = HGI_EXIT_INTERRUPTED;
-    } else if (!hgi_assertions_hold(&o->outputs, &forms, &results)) {
-        code = HGI_EXIT_ASSERTION;
-    }
-    for (size_t i = 0; i < results.count; i++)
-        hgi_trial_free(results.trial[i]);
-    return code;
-}
-
-/* Are the assertions of figures that this run will have? */
-static bool check_assertions(const struct herd_options *o, struct hgi_problem *problem)
-{
-    struct hgi_herd_results empty = { .settings = o->settings };
-    bool well = true;
-    while (well && empty.count < o->count) {
-        struct hgi_trial *trial = calloc(1, sizeof *trial);
-        if (trial) {
-            trial->strategy = o->strategies[empty.count];
-            empty.trial[empty.count++] = trial;
-        } else {
-            well = hgi_problem_set(problem, "out of memory");
-        }
-    }
-    well = well && hgi_assertions_check(&o->outputs, &forms, &empty, problem);
-    for (size_t i = 0; i < empty.count; i++)
-        hgi_trial_free(empty.trial[i]);
-    return well;
-}
-
-int hgi_herd_main(int count, char *const *arguments, const char *command)
-{
-    struct hgi_problem problem = { .text = "" };
-    uint64_t random = (uint64_t)monotonic_ns() ^ ((uint64_t)getpid() << 32);
-    struct herd_options o = {
-        .settings = { .threads = 200,
-                      .length_ns = 7 * NS_PER_S,
-                      .outage = { NS_PER_S, 3 * NS_PER_S },
-                      .think_ns = 100 * NS_PER_MS,
-                      .sizes = { 64, 64 },
-                      .seed = random_next(&random) >> 32 },
-        .compare = "naive,backoff,jitter,budget,breaker,all",
-    };
-    cJSON *policy = NULL;
-    struct hgi_recipe recipe = { 0 };
-    if (!parse(&o, count, arguments, &problem)) {
-        fprintf(stderr, "herdgate-stress: %s\n", problem.text);
-        return HGI_EXIT_USAGE;
-    }
-    if (o.help)
-        return HGI_EXIT_PASS;
-    recipe.path = o.policy;
-    recipe.connections = o.settings.connections;
-    recipe.attempt_timeout_ns = o.settings.attempt_timeout_ns;
-    recipe.deadline_ns = o.settings.deadline_ns;
-    bool well = check_assertions(&o, &problem) && hgi_recipe_read(&policy, &recipe, &problem) &&
-                hgi_recipe_try(policy, &recipe, &problem);
-    int code = HGI_EXIT_USAGE;
-    if (well)
-        code = run(&o, policy, command);
-    else
-        fprintf(stderr, "herdgate-stress: %s\n", problem.text);
-    cJSON_Delete(policy);
-    return code;
-}
+const struct hgi_subcommand hgi_herd = { .name = "herd",
+                                         .about = about,
+                                         .examples = examples,
+                                         .size = sizeof(struct herd),
+                                         .forms = &forms,
+                                         .begin = begin,
+                                         .options = options,
+                                         .read = read,
+                                         .settle = settle,
+                                         .run = run,
+                                         .broken = broken,
+                                         .end = end };

@@ -8,7 +8,6 @@
 #include <cjson/cJSON.h>
 
 #include "tools/common/private_server.h"
-#include "tools/stress/recipe.h"
 #include "tools/stress/screen.h"
 #include "tools/stress/trial.h"
 
@@ -18,13 +17,5 @@ bool hgi_trial_run(struct hgi_trial *trial, const struct hgi_herd_settings *sett
                    const cJSON *policy, struct hgi_private_server *server,
                    const atomic_bool *interrupted, struct hgi_screen *screen,
                    struct hgi_problem *problem);
-
-/* The subcommands: arguments after their name; the tool's exit code. */
-int hgi_herd_main(int count, char *const *arguments, const char *command);
-int hgi_concurrency_main(int count, char *const *arguments, const char *command);
-int hgi_breaker_main(int count, char *const *arguments, const char *command);
-int hgi_chaos_main(int count, char *const *arguments, const char *command);
-int hgi_soak_main(int count, char *const *arguments, const char *command);
-int hgi_simulate_main(int count, char *const *arguments, const char *command);
 
 #endif

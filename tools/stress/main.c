@@ -6,7 +6,7 @@
 #include <herdgate/version.h>
 
 #include "tools/stress/exits.h"
-#include "tools/stress/herd.h"
+#include "tools/stress/subcommand.h"
 
 static const char help[] =
     "herdgate-stress: load on a real Redis, and proof that the herd is tamed\n"
@@ -40,17 +40,18 @@ static const char help[] =
     "it. Exit: 0 pass, 1 assertion, 2 usage or policy, 3 environment, 4 an invariant is broken,\n"
     "130 interrupted. See herdgate-stress(1).\n";
 
-static const struct {
-    const char *name;
-    int (*run)(int count, char *const *arguments, const char *command);
-} subcommands[] = {
-    { "concurrency", hgi_concurrency_main },
-    { "herd", hgi_herd_main },
-    { "breaker", hgi_breaker_main },
-    { "chaos", hgi_chaos_main },
-    { "soak", hgi_soak_main },
-    { "simulate", hgi_simulate_main },
+static const struct hgi_subcommand *const subcommands[] = {
+    &hgi_concurrency, &hgi_herd, &hgi_breaker, &hgi_chaos, &hgi_soak,
 };
+
+/* Run the one of that name; -1: there is none. */
+static int run_subcommand(const char *name, int count, char *const *arguments, const char *command)
+{
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++)
+        if (strcmp(name, subcommands[i]->name) == 0)
+            return hgi_subcommand_main(subcommands[i], count, arguments, command);
+    return strcmp(name, "simulate") == 0 ? hgi_simulate_main(count, arguments, command) : -1;
+}
 
 /* The command line as one text, without what may be a secret. Caller frees. */
 static char *as_called(int argc, char **argv)
@@ -84,14 +85,13 @@ int main(int argc, char **argv)
         printf("herdgate-stress %s\n", hg_version());
         return HGI_EXIT_PASS;
     }
-    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
-        if (strcmp(name, subcommands[i].name) != 0)
-            continue;
-        char *command = as_called(argc, argv);
-        int code = command ? subcommands[i].run(argc - 2, argv + 2, command) : HGI_EXIT_ENVIRONMENT;
-        free(command);
+    char *command = as_called(argc, argv);
+    int code = !command ? HGI_EXIT_ENVIRONMENT
+               : *name  ? run_subcommand(name, argc - 2, argv + 2, command)
+                        : -1;
+    free(command);
+    if (code >= 0)
         return code;
-    }
     if (*name)
         fprintf(stderr,
                 "herdgate-stress: no subcommand '%s'; there are concurrency, herd, breaker, chaos, "

@@ -2,11 +2,10 @@
 #include "tools/stress/publish.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <herdgate/version.h>
 
 #include "tools/common/output.h"
 #include "tools/common/terminal.h"
@@ -111,17 +110,32 @@ bool hgi_assertions_hold(const struct hgi_outputs *outputs, const struct hgi_for
     return hold;
 }
 
-cJSON *hgi_json_begin(const struct hgi_json_head *head)
+cJSON *hgi_json_begin(const char *subcommand, const struct hgi_stamp *stamp, const char *load)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "format", "herdgate-stress");
     cJSON_AddNumberToObject(json, "version", 1);
-    cJSON_AddStringToObject(json, "subcommand", head->subcommand);
-    cJSON_AddStringToObject(json, "herdgate", HG_VERSION);
-    cJSON_AddStringToObject(json, "server", head->server);
-    cJSON_AddStringToObject(json, "began_at", head->began_at);
-    cJSON_AddStringToObject(json, "command", head->command);
-    cJSON_AddStringToObject(json, "load", head->load);
-    cJSON_AddBoolToObject(json, "interrupted", head->interrupted);
+    cJSON_AddStringToObject(json, "subcommand", subcommand);
+    cJSON_AddStringToObject(json, "herdgate", stamp->herdgate);
+    cJSON_AddStringToObject(json, "server", stamp->server);
+    cJSON_AddStringToObject(json, "began_at", stamp->began_at);
+    cJSON_AddStringToObject(json, "command", stamp->command);
+    cJSON_AddStringToObject(json, "load", load);
+    cJSON_AddBoolToObject(json, "interrupted", stamp->interrupted);
     return json;
+}
+
+void hgi_json_add_time(cJSON *object, const char *name, int64_t ns)
+{
+    if (ns < 0)
+        cJSON_AddNullToObject(object, name);
+    else
+        cJSON_AddNumberToObject(object, name, (double)ns);
+}
+
+void hgi_json_add_seed(cJSON *object, const char *name, uint64_t seed)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, seed);
+    cJSON_AddStringToObject(object, name, text);
 }

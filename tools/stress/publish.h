@@ -11,6 +11,7 @@
 #include "tools/common/problem.h"
 #include "tools/stress/assertion.h"
 #include "tools/stress/recording.h"
+#include "tools/stress/stamp.h"
 
 /* What the command line said. */
 struct hgi_outputs {
@@ -49,15 +50,17 @@ bool hgi_assertions_hold(const struct hgi_outputs *outputs, const struct hgi_for
 bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
                  const void *results, struct hgi_problem *problem);
 
-/* What every JSON of the tool begins with; the caller adds the rest. */
-struct hgi_json_head {
-    const char *subcommand;
-    const char *command;
-    const char *server;
-    const char *load; /* how it was loaded, and so what its times are worth */
-    const char *began_at;
-    bool interrupted;
-};
-cJSON *hgi_json_begin(const struct hgi_json_head *head);
+/* What every JSON of the tool begins with; the caller adds the rest. load: how it was loaded, and so what its
+ * times are worth. */
+cJSON *hgi_json_begin(const char *subcommand, const struct hgi_stamp *stamp, const char *load);
+
+/* -1 stands for what did not happen, or is not known: null. */
+void hgi_json_add_time(cJSON *object, const char *name, int64_t ns);
+
+/* As a text: a JSON number is good for 53 bits only. */
+void hgi_json_add_seed(cJSON *object, const char *name, uint64_t seed);
+
+/* The load of whoever calls again when the call before has ended. */
+#define HGI_CLOSED_LOOP "closed loop: not corrected"
 
 #endif

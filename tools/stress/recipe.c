@@ -130,11 +130,12 @@ bool hgi_recipe_try(const cJSON *json, const struct hgi_recipe *recipe, struct h
     return well;
 }
 
-uint32_t hgi_recipe_connections(const cJSON *json)
+void hgi_recipe_settle_connections(uint32_t *connections, const cJSON *json, uint32_t otherwise)
 {
     const cJSON *pool = cJSON_GetObjectItemCaseSensitive(json, "pool");
     const cJSON *size = cJSON_GetObjectItemCaseSensitive(pool, "max_size");
-    return cJSON_IsNumber(size) ? (uint32_t)size->valuedouble : 0;
+    if (!*connections)
+        *connections = cJSON_IsNumber(size) ? (uint32_t)size->valuedouble : otherwise;
 }
 
 /* A duration of that name in the object, or `otherwise`. */
@@ -146,10 +147,11 @@ static int64_t time_in(const cJSON *object, const char *name, int64_t otherwise)
                                                                                       : otherwise;
 }
 
-int64_t hgi_recipe_time(const cJSON *json, const char *field)
+void hgi_recipe_settle_time(int64_t *ns, const cJSON *json, const char *field, int64_t otherwise)
 {
     const cJSON *classes = cJSON_GetObjectItemCaseSensitive(json, "classes");
-    return time_in(cJSON_GetObjectItemCaseSensitive(classes, "read"), field, 0);
+    if (!*ns)
+        *ns = time_in(cJSON_GetObjectItemCaseSensitive(classes, "read"), field, otherwise);
 }
 
 static double number_in(const cJSON *object, const char *name, double otherwise)

@@ -32,9 +32,10 @@ bool hgi_recipe_policy(hg_policy **out, cJSON *json, const struct hgi_recipe *re
 bool hgi_recipe_try(const cJSON *json, const struct hgi_recipe *recipe,
                     struct hgi_problem *problem);
 
-/* What the file itself says, or 0. */
-uint32_t hgi_recipe_connections(const cJSON *json);
-int64_t hgi_recipe_time(const cJSON *json, const char *field); /* of the class "read" */
+/* What the command line does not say (0) is what the file says of that field of the class "read", or else
+ * `otherwise`. The same for the pool's size. */
+void hgi_recipe_settle_time(int64_t *ns, const cJSON *json, const char *field, int64_t otherwise);
+void hgi_recipe_settle_connections(uint32_t *connections, const cJSON *json, uint32_t otherwise);
 
 /* The breaker's settings as the file has them, in the form for hg_breaker_new(). */
 struct hg_breaker_options hgi_recipe_breaker(const cJSON *json);

@@ -2,8 +2,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <herdgate/version.h>
-
 #include "tools/common/terminal.h"
 #include "tools/stress/page.h"
 #include "tools/stress/report.h"
@@ -12,7 +10,7 @@ static void write_headline(FILE *out, const struct hgi_herd_results *results)
 {
     char text[HGI_VERDICT_SIZE];
     fputs("<p class=\"over\">herdgate-stress herd", out);
-    if (results->interrupted)
+    if (results->stamp.interrupted)
         fputs(" &middot; interrupted: what was measured until then", out);
     fputs("</p>\n<h1>", out);
     hgi_herd_headline(text, sizeof text, results);
@@ -270,7 +268,7 @@ static void write_notes(FILE *out, const struct hgi_herd_results *results)
     fprintf(out,
             "<dt>outage</dt><dd>a redis-server of the tool's own (%s) is %s %s into each trial and "
             "is back %s later</dd>\n",
-            results->server, ways[s->way], hgi_format_duration(a, sizeof a, s->outage.low),
+            results->stamp.server, ways[s->way], hgi_format_duration(a, sizeof a, s->outage.low),
             hgi_format_duration(b, sizeof b, s->outage.high - s->outage.low));
     fputs(
         "<dt>attempt</dt><dd>one connect begun or one command sent</dd>\n"
@@ -289,8 +287,8 @@ static void write_notes(FILE *out, const struct hgi_herd_results *results)
     fprintf(out,
             "<dt>made by</dt><dd>herdgate %s, %s, seed %" PRIu64
             "</dd>\n<dt>command</dt><dd><code>",
-            HG_VERSION, results->began_at, s->seed);
-    hgi_html_text(out, results->command);
+            results->stamp.herdgate, results->stamp.began_at, s->seed);
+    hgi_html_text(out, results->stamp.command);
     fputs("</code></dd>\n</dl>\n", out);
 }
 

@@ -10,15 +10,6 @@ static void add_number(cJSON *object, const char *name, double value)
     cJSON_AddNumberToObject(object, name, value);
 }
 
-/* -1 stands for "it did not happen": null. */
-static void add_time(cJSON *object, const char *name, int64_t ns)
-{
-    if (ns < 0)
-        cJSON_AddNullToObject(object, name);
-    else
-        add_number(object, name, (double)ns);
-}
-
 /* -1 stands for "not known": null. */
 static void add_share(cJSON *object, const char *name, double value)
 {
@@ -50,14 +41,13 @@ static void add_counts(cJSON *object, const char *name, const uint32_t *counts, 
 
 static cJSON *settings_json(const struct hgi_herd_settings *s)
 {
-    static const char *const ways[] = { "kill", "stop", "shutdown" };
     cJSON *json = cJSON_CreateObject();
     add_number(json, "threads", s->threads);
     add_number(json, "connections", s->connections);
     add_number(json, "length_ns", (double)s->length_ns);
     add_number(json, "outage_begin_ns", (double)s->outage.low);
     add_number(json, "outage_end_ns", (double)s->outage.high);
-    cJSON_AddStringToObject(json, "fault", ways[s->way]);
+    cJSON_AddStringToObject(json, "fault", hgi_outage_name(s->way));
     add_number(json, "think_ns", (double)s->think_ns);
     add_number(json, "rate_per_s", s->rate);
     if (s->capacity_per_s)
@@ -69,9 +59,7 @@ static cJSON *settings_json(const struct hgi_herd_settings *s)
     add_number(json, "deadline_ns", (double)s->deadline_ns);
     add_number(json, "size_least", (double)s->sizes.low);
     add_number(json, "size_most", (double)s->sizes.high);
-    char seed[24]; /* a text: a JSON number is good for 53 bits only */
-    snprintf(seed, sizeof seed, "%" PRIu64, s->seed);
-    cJSON_AddStringToObject(json, "seed", seed);
+    hgi_json_add_seed(json, "seed", s->seed);
     return json;
 }
 
@@ -93,10 +81,10 @@ static cJSON *add_figures(cJSON *json, const struct hgi_herd_figures *f)
     add_share(figures, "in_vain_after", f->in_vain_after);
     add_number(figures, "wasted", f->wasted);
     add_number(figures, "false_opens", (double)f->false_opens);
-    add_time(figures, "goodput_back_ns", f->back_ns);
-    add_time(figures, "goodput_back_after_open_ns", f->back_after_open_ns);
-    add_time(figures, "open_interval_ns", f->open_interval_ns);
-    add_time(figures, "open_left_ns", f->open_left_ns);
+    hgi_json_add_time(figures, "goodput_back_ns", f->back_ns);
+    hgi_json_add_time(figures, "goodput_back_after_open_ns", f->back_after_open_ns);
+    hgi_json_add_time(figures, "open_interval_ns", f->open_interval_ns);
+    hgi_json_add_time(figures, "open_left_ns", f->open_left_ns);
     return figures;
 }
 
@@ -151,8 +139,8 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "policy", hgi_strategy_name(trial->strategy));
     add_number(json, "length_ns", (double)trial->length_ns);
-    add_time(json, "down_ns", trial->down_ns);
-    add_time(json, "up_ns", trial->up_ns);
+    hgi_json_add_time(json, "down_ns", trial->down_ns);
+    hgi_json_add_time(json, "up_ns", trial->up_ns);
     add_number(json, "calls", (double)trial->offered);
     add_number(json, "answered", (double)trial->answered);
     add_number(json, "failed", (double)trial->failed);
@@ -200,13 +188,7 @@ cJSON *hgi_report_json(const void *arg)
     char text[HGI_VERDICT_SIZE];
     const struct hgi_herd_results *results = arg;
     const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
-    cJSON *json =
-        hgi_json_begin(&(struct hgi_json_head) { .subcommand = "herd",
-                                                 .command = results->command,
-                                                 .server = results->server,
-                                                 .load = hgi_herd_load(&results->settings),
-                                                 .began_at = results->began_at,
-                                                 .interrupted = results->interrupted });
+    cJSON *json = hgi_json_begin("herd", &results->stamp, hgi_herd_load(&results->settings));
     hgi_herd_verdict(text, sizeof text, results);
     cJSON_AddStringToObject(json, "verdict", text);
     hgi_herd_doubt(text, sizeof text, results);

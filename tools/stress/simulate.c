@@ -3,24 +3,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <herdgate/version.h>
+
 #include "tools/common/options.h"
 #include "tools/common/terminal.h"
 #include "tools/common/timing.h"
 #include "tools/stress/contention.h"
-#include "tools/stress/herd.h"
 #include "tools/stress/simulate.h"
 #include "tools/stress/stamp.h"
+#include "tools/stress/subcommand.h"
 
 enum { COLUMNS_MAX = HGI_TABLE_COLUMNS - 1, CLIENTS_MAX = 10000 };
 
 struct simulation {
+    struct hgi_stamp stamp;
     struct hgi_contention settings; /* but for the clients */
     uint32_t count;
     uint32_t clients[COLUMNS_MAX];
     struct hgi_contention_result result[HGI_BACKOFF_KINDS][COLUMNS_MAX];
-    char began_at[HGI_STAMP_SIZE];
-    const char *command;
-    bool interrupted;
 };
 
 static const char about[] =
@@ -64,7 +64,7 @@ static bool simulate(struct simulation *s, bool quiet, const atomic_bool *interr
     struct hgi_progress progress;
     hgi_progress_begin(&progress, quiet);
     for (uint32_t c = 0; c < s->count; c++) {
-        for (int kind = 0; kind < HGI_BACKOFF_KINDS && !s->interrupted; kind++) {
+        for (int kind = 0; kind < HGI_BACKOFF_KINDS && !s->stamp.interrupted; kind++) {
             struct hgi_contention settings = s->settings;
             settings.clients = s->clients[c];
             settings.seed += c; /* the same draws for every kind */
@@ -74,7 +74,7 @@ static bool simulate(struct simulation *s, bool quiet, const atomic_bool *interr
             if (!hgi_contention_run(&s->result[kind][c], &settings, (enum hgi_backoff_kind)kind))
                 return false;
             /* relaxed: a flag that is polled. */
-            s->interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
+            s->stamp.interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
         }
     }
     hgi_progress_end(&progress);
@@ -124,13 +124,7 @@ static void print_tables(FILE *out, const void *results, bool colour)
 static cJSON *as_json(const void *results)
 {
     const struct simulation *s = results;
-    char seed[24];
-    cJSON *json = hgi_json_begin(&(struct hgi_json_head) { .subcommand = "simulate",
-                                                           .command = s->command,
-                                                           .server = "none",
-                                                           .load = "virtual clock",
-                                                           .began_at = s->began_at,
-                                                           .interrupted = s->interrupted });
+    cJSON *json = hgi_json_begin("simulate", &s->stamp, "virtual clock");
     cJSON *settings = cJSON_AddObjectToObject(json, "settings");
     cJSON_AddNumberToObject(settings, "rounds", s->settings.rounds);
     cJSON_AddNumberToObject(settings, "base_ns", (double)s->settings.base_ns);
@@ -138,8 +132,7 @@ static cJSON *as_json(const void *results)
     cJSON_AddNumberToObject(settings, "network_mean_ns", (double)s->settings.network_mean_ns);
     cJSON_AddNumberToObject(settings, "network_deviation_ns",
                             (double)s->settings.network_deviation_ns);
-    snprintf(seed, sizeof seed, "%" PRIu64, s->settings.seed);
-    cJSON_AddStringToObject(settings, "seed", seed);
+    hgi_json_add_seed(settings, "seed", s->settings.seed);
     cJSON *rows = cJSON_AddArrayToObject(json, "results");
     for (uint32_t c = 0; c < s->count; c++) {
         for (size_t kind = 0; kind < HGI_BACKOFF_KINDS; kind++) {
@@ -173,28 +166,20 @@ static void as_figures(struct hgi_figures *out, const void *results)
 
 static const struct hgi_forms forms = { print_tables, as_json, NULL, as_figures, NULL, NULL, NULL };
 
-static int fail(int code, const struct hgi_problem *problem)
-{
-    fprintf(stderr, "herdgate-stress: %s\n", problem->text);
-    return code;
-}
-
 /* What the command line says. */
 struct simulate_options {
     struct simulation lock;
     struct hgi_wave wave;
     const char *model;
     const char *clients;
-    struct hgi_outputs outputs;
+    struct hgi_asked asked;
     bool real;
-    bool help;
 };
 
 static bool parse(struct simulate_options *o, int count, char *const *arguments,
                   struct hgi_problem *problem)
 {
     struct hgi_contention *c = &o->lock.settings;
-    struct hgi_outputs *outputs = &o->outputs;
     const struct hgi_option table[] = {
         { 0, "model", HGI_OPTION_TEXT, &o->model, "M", "lock (the default) or wave", 0, 0 },
         { 0, "clients", HGI_OPTION_TEXT, &o->clients, "LIST",
@@ -217,20 +202,16 @@ static bool parse(struct simulate_options *o, int count, char *const *arguments,
         { 0, "real", HGI_OPTION_FLAG, &o->real, NULL,
           "wave: also with threads that sleep, on the real clock", 0, 0 },
         { 0, "seed", HGI_OPTION_NUMBER, &c->seed, "N", "of the random numbers (1)", 0, 0 },
-        { 0, "json", HGI_OPTION_MAYBE_TEXT, &outputs->json, "[=F]",
-          "results as JSON, to stdout instead of the tables, or to F", 0, 0 },
-        { 0, "assert", HGI_OPTION_TEXTS, &outputs->assertions, "EXPR",
-          "exit with 1 unless it holds: 'p99<5ms'; may be repeated", 0, 0 },
-        { 0, "no-color", HGI_OPTION_FLAG, &outputs->plain, NULL, "as with NO_COLOR set", 0, 0 },
-        { 'q', "quiet", HGI_OPTION_FLAG, &outputs->quiet, NULL, "no progress and no tables", 0, 0 },
-        { 0, "help", HGI_OPTION_FLAG, &o->help, NULL, "this text", 0, 0 },
         { 0 },
     };
-    if (!hgi_options_parse(table, count, arguments, problem))
+    struct hgi_rows rows = { 0 };
+    hgi_rows_add(&rows, table);
+    hgi_rows_output(&rows, &o->asked, &forms);
+    if (!hgi_options_parse(rows.row, count, arguments, problem))
         return false;
-    if (o->help) {
+    if (o->asked.help) {
         fputs(about, stdout);
-        hgi_options_help(table, stdout);
+        hgi_options_help(rows.row, stdout);
     }
     return true;
 }
@@ -241,25 +222,25 @@ static int run_lock(struct simulate_options *o, struct hgi_problem *problem)
     if (s->settings.base_ns == 0)
         s->settings.base_ns = 5 * NS_PER_MS;
     if (!parse_clients(s, o->clients ? o->clients : "10,20,50,100,150,200", problem) ||
-        !hgi_assertions_check(&o->outputs, &forms, s, problem))
-        return fail(HGI_EXIT_USAGE, problem);
-    hgi_stamp_time(s->began_at);
-    if (!simulate(s, o->outputs.quiet, hgi_interrupted()) ||
-        !hgi_publish(&o->outputs, &forms, s, problem))
-        return fail(HGI_EXIT_ENVIRONMENT, problem);
-    if (s->interrupted)
+        !hgi_assertions_check(&o->asked.outputs, &forms, s, problem))
+        return hgi_fail(HGI_EXIT_USAGE, problem->text);
+    hgi_stamp_time(s->stamp.began_at);
+    if (!simulate(s, o->asked.outputs.quiet, hgi_interrupted()) ||
+        !hgi_publish(&o->asked.outputs, &forms, s, problem))
+        return hgi_fail(HGI_EXIT_ENVIRONMENT, problem->text);
+    if (s->stamp.interrupted)
         return HGI_EXIT_INTERRUPTED;
-    return hgi_assertions_hold(&o->outputs, &forms, s) ? HGI_EXIT_PASS : HGI_EXIT_ASSERTION;
+    return hgi_assertions_hold(&o->asked.outputs, &forms, s) ? HGI_EXIT_PASS : HGI_EXIT_ASSERTION;
 }
 
 static int run_wave(struct simulate_options *o, struct hgi_problem *problem)
 {
     struct simulation *s = &o->lock; /* its settings are those of both */
     if (!parse_clients(s, o->clients ? o->clients : "400", problem))
-        return fail(HGI_EXIT_USAGE, problem);
+        return hgi_fail(HGI_EXIT_USAGE, problem->text);
     if (s->count != 1) {
         hgi_problem_set(problem, "--clients: a wave has one number of them");
-        return fail(HGI_EXIT_USAGE, problem);
+        return hgi_fail(HGI_EXIT_USAGE, problem->text);
     }
     o->wave.clients = s->clients[0];
     o->wave.seed = s->settings.seed;
@@ -267,34 +248,36 @@ static int run_wave(struct simulate_options *o, struct hgi_problem *problem)
     o->wave.retry.max_delay_ns = s->settings.cap_ns;
     if (o->wave.retry.max_delay_ns < o->wave.retry.initial_delay_ns)
         o->wave.retry.max_delay_ns = o->wave.retry.initial_delay_ns;
-    int code = hgi_simulate_wave(&o->wave, o->real, &o->outputs, s->command, problem);
+    int code = hgi_simulate_wave(&o->wave, o->real, &o->asked.outputs, &s->stamp, problem);
     if (code == HGI_EXIT_USAGE || code == HGI_EXIT_ENVIRONMENT)
-        return fail(code, problem);
+        return hgi_fail(code, problem->text);
     return code;
 }
 
 int hgi_simulate_main(int count, char *const *arguments, const char *command)
 {
     struct hgi_problem problem = { .text = "out of memory" };
-    struct simulate_options o = { .lock = { .settings = { .rounds = 100,
-                                                          .cap_ns = 2 * NS_PER_S,
-                                                          .network_mean_ns = 10 * NS_PER_MS,
-                                                          .network_deviation_ns = 2 * NS_PER_MS,
-                                                          .seed = 1 },
-                                            .command = command },
-                                  .wave = { .breakers = 20, .recovery_ns = NS_PER_S },
-                                  .model = "lock" };
+    struct simulate_options o = {
+        .lock = { .settings = { .rounds = 100,
+                                .cap_ns = 2 * NS_PER_S,
+                                .network_mean_ns = 10 * NS_PER_MS,
+                                .network_deviation_ns = 2 * NS_PER_MS,
+                                .seed = 1 },
+                  .stamp = { .command = command, .herdgate = HG_VERSION, .server = "none" } },
+        .wave = { .breakers = 20, .recovery_ns = NS_PER_S },
+        .model = "lock"
+    };
     /* Three attempts, each delay twice the one before. */
     if (hg_retry_preset(&o.wave.retry, "conservative", NULL) < 0)
-        return fail(HGI_EXIT_ENVIRONMENT, &problem);
+        return hgi_fail(HGI_EXIT_ENVIRONMENT, problem.text);
     if (!parse(&o, count, arguments, &problem))
-        return fail(HGI_EXIT_USAGE, &problem);
-    if (o.help)
+        return hgi_fail(HGI_EXIT_USAGE, problem.text);
+    if (o.asked.help)
         return HGI_EXIT_PASS;
     if (strcmp(o.model, "wave") == 0)
         return run_wave(&o, &problem);
     if (strcmp(o.model, "lock") == 0)
         return run_lock(&o, &problem);
     hgi_problem_set(&problem, "--model: '%s' is neither lock nor wave", o.model);
-    return fail(HGI_EXIT_USAGE, &problem);
+    return hgi_fail(HGI_EXIT_USAGE, problem.text);
 }

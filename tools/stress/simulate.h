@@ -7,8 +7,8 @@
 #include "tools/stress/wave.h"
 
 /* --model wave: run it, write the results; the tool's exit code. Where that is USAGE or ENVIRONMENT
- * *problem says why. */
+ * *problem says why. The stamp is its results' own. */
 int hgi_simulate_wave(const struct hgi_wave *wave, bool real, const struct hgi_outputs *outputs,
-                      const char *command, struct hgi_problem *problem);
+                      const struct hgi_stamp *stamp, struct hgi_problem *problem);
 
 #endif

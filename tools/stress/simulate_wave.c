@@ -10,11 +10,9 @@
 enum { PICTURE = 60 }; /* buckets of 10 ms, or of more, that the picture has */
 
 struct waves {
+    struct hgi_stamp stamp;
     struct hgi_wave wave;
     bool real;
-    const char *command;
-    char began_at[HGI_STAMP_SIZE];
-    bool interrupted;
     int64_t *draws_ns[HGI_WAVE_JITTERS];
     int64_t *open_ns;
     struct hgi_wave_result retries[2][HGI_WAVE_JITTERS]; /* calculated, and with threads */
@@ -122,14 +120,8 @@ static cJSON *as_json(const void *results)
 {
     const struct waves *w = results;
     const struct hg_retry *retry = &w->wave.retry;
-    char seed[24];
-    cJSON *json = hgi_json_begin(
-        &(struct hgi_json_head) { .subcommand = "simulate",
-                                  .command = w->command,
-                                  .server = "none",
-                                  .load = w->real ? "virtual clock, and threads" : "virtual clock",
-                                  .began_at = w->began_at,
-                                  .interrupted = w->interrupted });
+    cJSON *json = hgi_json_begin("simulate", &w->stamp,
+                                 w->real ? "virtual clock, and threads" : "virtual clock");
     cJSON *settings = cJSON_AddObjectToObject(json, "settings");
     cJSON_AddStringToObject(settings, "model", "wave");
     cJSON_AddNumberToObject(settings, "clients", w->wave.clients);
@@ -138,8 +130,7 @@ static cJSON *as_json(const void *results)
     cJSON_AddNumberToObject(settings, "base_ns", (double)retry->initial_delay_ns);
     cJSON_AddNumberToObject(settings, "cap_ns", (double)retry->max_delay_ns);
     cJSON_AddNumberToObject(settings, "recovery_ns", (double)w->wave.recovery_ns);
-    snprintf(seed, sizeof seed, "%" PRIu64, w->wave.seed);
-    cJSON_AddStringToObject(settings, "seed", seed);
+    hgi_json_add_seed(settings, "seed", w->wave.seed);
     for (int real = 0; real <= w->real; real++)
         add_results(json, w, real);
     return json;
@@ -174,14 +165,14 @@ static bool run(struct waves *w, const atomic_bool *interrupted, struct hgi_prob
     for (size_t i = 0; i < HGI_WAVE_JITTERS && well; i++) {
         hgi_wave_run(&w->retries[0][i], &w->wave, hgi_wave_jitters[i], w->draws_ns[i]);
         /* relaxed: a flag that is polled. */
-        w->interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
-        if (w->real && !w->interrupted)
+        w->stamp.interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
+        if (w->real && !w->stamp.interrupted)
             well = hgi_wave_real(&w->retries[1][i], &w->wave, hgi_wave_jitters[i], problem);
     }
     for (int jittered = 0; jittered < 2 && well; jittered++) {
         well = hgi_wave_breakers(&w->probes[0][jittered], &w->wave, jittered,
                                  jittered ? w->open_ns : NULL, problem);
-        if (well && w->real && !w->interrupted)
+        if (well && w->real && !w->stamp.interrupted)
             well = hgi_wave_real_breakers(&w->probes[1][jittered], &w->wave, jittered, problem);
     }
     return well;
@@ -193,10 +184,10 @@ static int run_and_publish(struct waves *w, const struct hgi_outputs *outputs,
     int code = HGI_EXIT_PASS;
     if (!hgi_assertions_check(outputs, &forms, w, problem))
         return HGI_EXIT_USAGE;
-    hgi_stamp_time(w->began_at);
+    hgi_stamp_time(w->stamp.began_at);
     if (!run(w, interrupted, problem) || !hgi_publish(outputs, &forms, w, problem))
         code = HGI_EXIT_ENVIRONMENT;
-    else if (w->interrupted)
+    else if (w->stamp.interrupted)
         code = HGI_EXIT_INTERRUPTED;
     else if (!hgi_assertions_hold(outputs, &forms, w))
         code = HGI_EXIT_ASSERTION;
@@ -204,14 +195,14 @@ static int run_and_publish(struct waves *w, const struct hgi_outputs *outputs,
 }
 
 int hgi_simulate_wave(const struct hgi_wave *wave, bool real, const struct hgi_outputs *outputs,
-                      const char *command, struct hgi_problem *problem)
+                      const struct hgi_stamp *stamp, struct hgi_problem *problem)
 {
     int code = HGI_EXIT_ENVIRONMENT;
     struct waves *w = calloc(1, sizeof *w);
     bool well = w != NULL;
     hgi_problem_set(problem, "out of memory");
     if (w)
-        *w = (struct waves) { .wave = *wave, .real = real, .command = command };
+        *w = (struct waves) { .stamp = *stamp, .wave = *wave, .real = real };
     for (size_t i = 0; i < HGI_WAVE_JITTERS && well; i++) {
         w->draws_ns[i] = calloc(wave->clients, sizeof *w->draws_ns[i]);
         well = w->draws_ns[i] != NULL;

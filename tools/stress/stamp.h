@@ -2,9 +2,23 @@
 #ifndef HERDGATE_TOOLS_STRESS_STAMP_H
 #define HERDGATE_TOOLS_STRESS_STAMP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <hiredis/hiredis.h>
 
 enum { HGI_STAMP_SIZE = 32 };
+
+/* The beginning of every subcommand's results. */
+struct hgi_stamp {
+    const char *command;  /* as it was called; borrowed */
+    const char *herdgate; /* its version; borrowed */
+    char server[HGI_STAMP_SIZE];
+    char began_at[HGI_STAMP_SIZE];
+    bool interrupted;
+    int64_t began_ns; /* CLOCK_MONOTONIC */
+    int64_t took_ns;  /* 0: nothing was measured */
+};
 
 /* Wall clock, ISO 8601, UTC. */
 void hgi_stamp_time(char out[HGI_STAMP_SIZE]);

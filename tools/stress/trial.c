@@ -41,6 +41,24 @@ const char *hgi_herd_load(const struct hgi_herd_settings *settings)
                           : "closed loop: not corrected";
 }
 
+static const char *const ways[HGI_OUTAGE_WAYS] = { "kill", "stop", "shutdown" };
+
+const char *hgi_outage_name(enum hgi_outage_way way)
+{
+    return ways[way];
+}
+
+bool hgi_outage_parse(enum hgi_outage_way *out, const char *text, struct hgi_problem *problem)
+{
+    for (int way = 0; way < HGI_OUTAGE_WAYS; way++) {
+        if (strcmp(text, ways[way]) == 0) {
+            *out = (enum hgi_outage_way)way;
+            return true;
+        }
+    }
+    return hgi_problem_set(problem, "--fault: '%s' is none of kill, stop, shutdown", text);
+}
+
 static bool append_strategy(enum hgi_strategy *list, size_t *count, const char *name, size_t length,
                             struct hgi_problem *problem)
 {

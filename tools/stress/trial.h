@@ -13,6 +13,7 @@
 #include "tools/common/histogram.h"
 #include "tools/common/options.h"
 #include "tools/stress/proxy_cost.h"
+#include "tools/stress/stamp.h"
 #include "tools/stress/toxic.h"
 
 /* How the callers of a trial retry. */
@@ -34,7 +35,17 @@ bool hgi_strategies_parse(enum hgi_strategy *list, size_t *count, const char *te
                           struct hgi_problem *problem);
 
 /* What happens to the server. */
-enum hgi_outage_way { HGI_OUTAGE_KILL, HGI_OUTAGE_STOP, HGI_OUTAGE_SHUTDOWN };
+enum hgi_outage_way {
+    HGI_OUTAGE_KILL,     /* SIGKILL */
+    HGI_OUTAGE_STOP,     /* SIGSTOP: it accepts connections and answers nothing */
+    HGI_OUTAGE_SHUTDOWN, /* SIGTERM */
+    HGI_OUTAGE_WAYS
+};
+
+const char *hgi_outage_name(enum hgi_outage_way way);
+
+/* The value of --fault. False: *problem says. */
+bool hgi_outage_parse(enum hgi_outage_way *out, const char *text, struct hgi_problem *problem);
 
 struct hgi_herd_settings {
     uint32_t threads;
@@ -131,14 +142,11 @@ struct hgi_trial {
 void hgi_trial_free(struct hgi_trial *trial);
 
 struct hgi_herd_results {
+    struct hgi_stamp stamp;
     struct hgi_herd_settings settings;
     size_t count;
     struct hgi_trial *trial[HGI_STRATEGIES];
     struct hgi_proxy_cost proxy_cost; /* not known without a proxy */
-    bool interrupted;
-    char server[32];     /* its version */
-    char began_at[32];   /* wall clock, ISO 8601 */
-    const char *command; /* as it was called */
 };
 
 struct hgi_herd_figures {

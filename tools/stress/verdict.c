@@ -141,8 +141,8 @@ static void headline_on_attempts(char *out, size_t size, const struct hgi_trial 
 
 static const char *nothing(const struct hgi_herd_results *results)
 {
-    return results->interrupted ? "Interrupted before there was anything to compare."
-                                : "Nothing to compare with: the policy 'all' was not run.";
+    return results->stamp.interrupted ? "Interrupted before there was anything to compare."
+                                      : "Nothing to compare with: the policy 'all' was not run.";
 }
 
 void hgi_herd_headline(char *out, size_t size, const struct hgi_herd_results *results)
@@ -200,13 +200,13 @@ void hgi_herd_broken(char *out, size_t size, const struct hgi_herd_results *resu
             snprintf(out, size,
                      "%s: %" PRIu64 " replies did not belong to their command; first: %s", name,
                      t->mismatches, t->first_mismatch);
-        else if (t->strategy == HGI_STRATEGY_ALL && !results->interrupted &&
+        else if (t->strategy == HGI_STRATEGY_ALL && !results->stamp.interrupted &&
                  t->threads_well < t->threads)
             snprintf(out, size,
                      "%s: %" PRIu32 " of %" PRIu32
                      " threads got no answer again after the server's return",
                      name, t->threads - t->threads_well, t->threads);
-        else if (t->strategy == HGI_STRATEGY_ALL && !results->interrupted &&
+        else if (t->strategy == HGI_STRATEGY_ALL && !results->stamp.interrupted &&
                  t->connections_live == 0)
             snprintf(out, size, "%s: the pool has no live connection at the end", name);
     }
