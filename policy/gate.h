@@ -33,8 +33,9 @@ void hgi_gate_destroy(struct hgi_gate *gate);
 void hgi_gate_forget(struct hgi_gate *gate);
 
 /* Wait. True: the condition held, and *release_ns is when this caller may go on (absolute, before the
- * deadline). False: the deadline came first, *closed became true, or memory ran out. Calls of the same
- * condition and argument share one poller. The condition is called with no lock held. */
+ * deadline). False: the deadline came first, or its place on the ramp is behind it, or memory ran out.
+ * Calls of the same condition and argument share one poller. The condition is called with no lock held,
+ * with the cancellation of its thread put off. */
 bool hgi_gate_wait(struct hgi_gate *gate, const struct hgi_gate_wait *wait, int64_t *release_ns);
 
 #endif

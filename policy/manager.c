@@ -6,6 +6,7 @@
  */
 #include <herdgate/policy.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,21 @@
 
 /* No resources but its mutex; rooms exist only while somebody waits in them. */
 static struct hgi_gate gate = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
+
+/* Whoever waited in the parent waits there; a child that went into one of those rooms would find a
+ * poller who is none of its threads, and the mutex may have been somebody's. */
+static void on_fork_in_child(void)
+{
+    hgi_gate_forget(&gate);
+}
+
+static void watch_forks(void)
+{
+    /* Fails for want of memory only, and then harms children alone that wait for what others of their
+     * parent's threads waited for at the fork. */
+    (void)pthread_atfork(NULL, NULL, on_fork_in_child);
+}
 
 struct user_call {
     const struct hgi_settings *settings;
@@ -77,6 +93,7 @@ hg_status hg_run(hg_policy *policy, const struct hg_run_options *options, hg_run
             "hg_run: the policy has no class \"%s\"; add it to \"classes\" or use a "
             "built-in one such as \"read\"",
             class_name);
+    (void)pthread_once(&watch_once, watch_forks);
     struct user_call user = { .settings = settings, .fn = fn, .arg = arg };
     struct hgi_call call = {
         .env = &hgi_env_real,

@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <herdgate/policy.h>
 
 #include "breaker/clock.h"
 #include "policy/gate.h"
@@ -130,6 +134,165 @@ static void a_poller_that_leaves_passes_the_job_on(void)
     require(waiters[1].went_on);
 }
 
+/* As in a long outage: who waits now came when others waited who have given up since. */
+static void who_came_late_is_on_the_ramp_too(void)
+{
+    pthread_t threads[WAITERS];
+    struct waiter waiters[WAITERS];
+    const int64_t began_ns = hgi_now_ns();
+    atomic_store(&open_now, false);
+    atomic_store(&inside, 0);
+    for (int i = 0; i < WAITERS; i++) {
+        int64_t patience_ns = i < WAITERS / 2 ? 50 * HGI_NS_PER_MS : 60 * HGI_NS_PER_S;
+        waiters[i] = (struct waiter) { .wait = { .condition = condition,
+                                                 .arg = &gate,
+                                                 .poll_ns = HGI_NS_PER_MS,
+                                                 .ramp_ns = HGI_NS_PER_S,
+                                                 .deadline_ns = began_ns + patience_ns } };
+        require(pthread_create(&threads[i], NULL, waiter_main, &waiters[i]) == 0);
+    }
+    for (int i = 0; i < WAITERS / 2; i++)
+        pthread_join(threads[i], NULL);
+    while (atomic_load(&inside) < WAITERS)
+        hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
+    atomic_store(&open_now, true);
+    for (int i = WAITERS / 2; i < WAITERS; i++) {
+        pthread_join(threads[i], NULL);
+        require(waiters[i].went_on);
+        for (int j = WAITERS / 2; j < i; j++)
+            require(waiters[i].release_ns != waiters[j].release_ns);
+    }
+}
+
+static _Thread_local bool is_heir;
+static _Atomic int first_questions;
+static _Atomic int heir_questions;
+
+static bool never(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(is_heir ? &heir_questions : &first_questions, 1);
+    return false;
+}
+
+static void *heir_main(void *arg)
+{
+    is_heir = true;
+    return waiter_main(arg);
+}
+
+/* The first asks after 1 interval and gives up after 1.5; the other's time is over after 2.2. A busy
+ * machine may let the heir come too late: it is tried again. */
+static void the_next_question_is_not_put_off_by_a_new_poller(void)
+{
+    const int64_t poll_ns = 40 * HGI_NS_PER_MS;
+    atomic_store(&heir_questions, 0);
+    for (int round = 0; round < 100 && atomic_load(&heir_questions) == 0; round++) {
+        pthread_t threads[2];
+        struct waiter waiters[2];
+        int64_t began_ns = hgi_now_ns();
+        atomic_store(&first_questions, 0);
+        for (int i = 0; i < 2; i++) {
+            int64_t patience_ns = i == 0 ? poll_ns * 3 / 2 : poll_ns * 11 / 5;
+            waiters[i] = (struct waiter) { .wait = { .condition = never,
+                                                     .arg = &gate,
+                                                     .poll_ns = poll_ns,
+                                                     .deadline_ns = began_ns + patience_ns } };
+            void *(*main_of)(void *) = i == 0 ? waiter_main : heir_main;
+            require(pthread_create(&threads[i], NULL, main_of, &waiters[i]) == 0);
+            while (i == 0 && atomic_load(&first_questions) == 0 &&
+                   hgi_now_ns() < waiters[0].wait.deadline_ns)
+                hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
+        }
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL);
+    }
+    require(atomic_load(&heir_questions) > 0);
+}
+
+static void a_poller_that_is_cancelled_does_not_take_the_room_with_it(void)
+{
+    pthread_t threads[2];
+    struct waiter waiters[2];
+    atomic_store(&open_now, false);
+    atomic_store(&inside, 0);
+    atomic_store(&questions, 0);
+    for (int i = 0; i < 2; i++) {
+        waiters[i] =
+            (struct waiter) { .wait = { .condition = condition,
+                                        .arg = &gate,
+                                        .poll_ns = HGI_NS_PER_MS,
+                                        .deadline_ns = hgi_now_ns() + 60 * HGI_NS_PER_S } };
+        require(pthread_create(&threads[i], NULL, waiter_main, &waiters[i]) == 0);
+        while (i == 0 && atomic_load(&questions) == 0)
+            hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
+    }
+    require(pthread_cancel(threads[0]) == 0);
+    atomic_store(&open_now, true);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    require(waiters[1].went_on);
+    require(gate.rooms == NULL);
+}
+
+static hg_policy *policy;
+
+static bool is_open(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&questions, 1);
+    return atomic_load(&open_now);
+}
+
+static hg_status loading_until_open(void *arg, struct hg_attempt *attempt)
+{
+    (void)arg;
+    attempt->outcome = HG_OUTCOME_REJECTED;
+    snprintf(attempt->error->server_code, sizeof attempt->error->server_code, "LOADING");
+    return atomic_load(&open_now) && attempt->number > 1 ? HG_OK : HG_ERR_UNAVAILABLE;
+}
+
+static hg_status run_until_open(void)
+{
+    struct hg_run_options options = HG_RUN_OPTIONS_INIT;
+    options.op_class = "read";
+    options.condition = is_open;
+    options.deadline_ns = 60 * HGI_NS_PER_S;
+    return hg_run(policy, &options, loading_until_open, NULL, NULL);
+}
+
+static void *run_main(void *arg)
+{
+    (void)arg;
+    require(run_until_open() == HG_OK);
+    return NULL;
+}
+
+/* The child goes where a thread of its parent was the poller. */
+static void a_child_of_fork_asks_by_itself(void)
+{
+    static const char text[] = "{\"recovery\": {\"poll\": \"1ms\", \"ramp\": \"0s\"}}";
+    pthread_t thread;
+    int how;
+    require(hg_policy_parse(&policy, text, sizeof text - 1, "test", NULL) == HG_OK);
+    atomic_store(&open_now, false);
+    atomic_store(&questions, 0);
+    require(pthread_create(&thread, NULL, run_main, NULL) == 0);
+    while (atomic_load(&questions) == 0)
+        hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
+    pid_t child = fork();
+    if (child == 0) {
+        atomic_store(&open_now, true);
+        _exit(run_until_open() == HG_OK ? 0 : 1);
+    }
+    require(child > 0);
+    require(waitpid(child, &how, 0) == child);
+    require(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    atomic_store(&open_now, true);
+    pthread_join(thread, NULL);
+    hg_policy_drop(policy);
+}
+
 static void without_a_condition_one_interval_is_waited(void)
 {
     struct hgi_gate_wait wait = { .poll_ns = 5 * HGI_NS_PER_MS,
@@ -145,10 +308,14 @@ int main(void)
     require(hgi_gate_init(&gate) == 0);
     for (int round = 0; round < 5; round++) {
         everybody_is_let_go_on_a_ramp();
+        who_came_late_is_on_the_ramp_too();
         the_deadline_ends_the_waiting_of_all();
         a_poller_that_leaves_passes_the_job_on();
+        a_poller_that_is_cancelled_does_not_take_the_room_with_it();
     }
+    the_next_question_is_not_put_off_by_a_new_poller();
     without_a_condition_one_interval_is_waited();
+    a_child_of_fork_asks_by_itself();
     hgi_gate_destroy(&gate);
     puts("the gate holds");
     return 0;
