@@ -60,6 +60,8 @@ static void user_attempt(void *arg, struct hgi_attempt *attempt)
     attempt->retry_after_ns = view.retry_after_ns;
     hgi_classify_status(user->settings, status, attempt->error->server_code, &attempt->verdict);
     attempt->verdict.outcome = view.outcome;
+    if (hg_outcome_name(view.outcome)[0] == '?') /* no outcome at all: it says nothing */
+        attempt->verdict.outcome = HG_OUTCOME_UNKNOWN;
     if (!attempt->error->message[0])
         hgi_error_message(attempt->error, "attempt %u returned %s", (unsigned)attempt->number,
                           hg_status_name(status));

@@ -5,7 +5,7 @@
  * call; only a failed attempt can lead to another.
  *
  * Invariants: every admitted permit is reported or cancelled exactly once; a token of the budget is
- * given back when the breaker refuses the retry it was for; the record of the last failure is the one
+ * given back when breaker or pool refuse the retry it was for; the record of the last failure is the one
  * the caller gets, with the context of the whole call added; once an attempt may have run, the call's
  * outcome is UNKNOWN, however the later ones failed, unless one of them is known to have run.
  */
@@ -48,6 +48,7 @@ struct run {
     int64_t started_ns;
     int64_t queue_ns, dial_ns, server_ns, backoff_ns;
     bool may_have_run; /* an attempt left and was not answered */
+    bool has_run;      /* an attempt is known to have run, and failed */
     hg_status cause;   /* of the last failed attempt; HG_OK: none failed */
     struct hg_error *record;
 };
@@ -115,6 +116,7 @@ static void trace_end(const struct run *run, int64_t now_ns)
     if (!trace)
         return;
     trace->attempts = run->progress.attempts;
+    trace->retries = trace->attempts > 0 ? trace->attempts - 1 : 0;
     trace->elapsed_ns = now_ns - run->started_ns;
     trace->queue_ns = run->queue_ns;
     trace->dial_ns = run->dial_ns;
@@ -127,13 +129,13 @@ static void trace_retry(const struct run *run, const struct hgi_verdict *verdict
     struct hg_trace *trace = run->call->trace;
     if (!trace)
         return;
-    if (trace->retries < HG_TRACE_RETRIES) {
-        struct hg_trace_retry *entry = &trace->retry[trace->retries];
+    uint32_t made = run->progress.attempts - 1; /* this one may be refused yet */
+    if (made < HG_TRACE_RETRIES) {
+        struct hg_trace_retry *entry = &trace->retry[made];
         entry->cause = verdict->type;
         entry->delay_ns = delay_ns;
         hgi_copy_text(entry->server_code, sizeof entry->server_code, verdict->code);
     }
-    trace->retries++;
 }
 
 /* A success writes what tells it from a failure; it does not clear a kilobyte or read the clock. */
@@ -274,8 +276,7 @@ static bool recover(struct run *run, const struct hgi_attempt *attempt, hg_statu
     int64_t now_ns = now_of(run);
     int64_t floor_ns = attempt->retry_after_ns;
     int64_t open_ns = call->breaker ? hg_breaker_retry_after(call->breaker) : 0;
-    bool by_breaker = open_ns > floor_ns;
-    if (by_breaker)
+    if (floor_ns < open_ns)
         floor_ns = open_ns;
     struct hgi_step step = hgi_loop_decide(&run->plan, &run->progress, verdict, floor_ns, now_ns,
                                            call->env->unit(call->env->arg));
@@ -291,6 +292,7 @@ static bool recover(struct run *run, const struct hgi_attempt *attempt, hg_statu
     case HGI_STEP_STOP: {
         if (step.reason == HG_STOP_DEADLINE) {
             /* A breaker that stays open for longer than the call may last has refused it. */
+            bool by_breaker = hgi_deadline_after(now_ns, open_ns) >= run->plan.deadline_ns;
             *status = by_breaker ? stop_for_breaker(run) : stop_for_deadline(run);
             return false;
         }
@@ -364,6 +366,8 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
         run->dial_ns += attempt.dial_ns;
         run->server_ns += attempt.server_ns;
         if (attempt.refused) {
+            if (attempt.number > 1 && run->call->budget)
+                hgi_budget_give_back(run->call->budget);
             if (run->cause != HG_OK)
                 run->record->cause = run->cause;
             return attempt.status;
@@ -375,6 +379,7 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
             run->may_have_run = true;
             run->plan.fenced &= attempt.fenced;
         }
+        run->has_run |= attempt.verdict.outcome == HG_OUTCOME_EXECUTED;
         note_failure(run, &attempt);
         if (!recover(run, &attempt, &status))
             return status;
@@ -412,7 +417,9 @@ hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg
         char text[sizeof run.record->message];
         say_where(&run, text, sizeof text);
         hgi_error_message(run.record, "%s", text);
-        if (run.may_have_run && run.record->outcome != HG_OUTCOME_EXECUTED)
+        if (run.has_run)
+            run.record->outcome = HG_OUTCOME_EXECUTED;
+        else if (run.may_have_run)
             run.record->outcome = HG_OUTCOME_UNKNOWN;
         add_context(&run, now_ns);
     }

@@ -203,6 +203,23 @@ Test(run, once_an_attempt_may_have_run_the_calls_outcome_is_unknown)
     }
 }
 
+/* The first attempt runs and fails, the second never leaves. */
+static void first_has_run(void *arg, struct hgi_attempt *attempt)
+{
+    const struct script *script = arg;
+    scripted_attempt(arg, attempt);
+    attempt->verdict.outcome = script->calls == 1 ? HG_OUTCOME_EXECUTED : HG_OUTCOME_NOT_SENT;
+}
+
+Test(run, a_later_attempt_that_never_left_does_not_hide_that_one_has_run)
+{
+    struct setting s;
+    set_up(&s, "write", 99);
+    hgi_run_loop(&s.call, first_has_run, &s.script, &s.err);
+    cr_assert_eq(s.err.attempt, 5);
+    cr_assert_eq(s.err.outcome, HG_OUTCOME_EXECUTED);
+}
+
 /* All time out; one of them cannot be fenced off. */
 static void third_cannot_be_fenced(void *arg, struct hgi_attempt *attempt)
 {
@@ -244,6 +261,21 @@ Test(run, a_later_refusal_does_not_hide_that_an_attempt_may_have_run)
     hgi_run_loop(&s.call, second_is_refused, &s.script, &s.err);
     cr_assert_eq(s.script.calls, 2);
     cr_assert_eq(s.err.outcome, HG_OUTCOME_UNKNOWN);
+}
+
+Test(run, a_retry_that_the_pool_refuses_costs_no_token_and_is_none)
+{
+    struct setting s;
+    set_up(&s, "read", 99);
+    struct hg_budget budget;
+    hgi_budget_init(&budget, &s.settings.budget, s.world.now_ns);
+    s.call.budget = &budget;
+    uint64_t before = hgi_budget_tokens(&budget, s.world.now_ns);
+    hgi_run_loop(&s.call, second_is_refused, &s.script, &s.err);
+    cr_assert_eq(s.script.calls, 2);
+    cr_assert_geq(hgi_budget_tokens(&budget, s.world.now_ns), before);
+    cr_assert_eq(s.trace.attempts, 1);
+    cr_assert_eq(s.trace.retries, 0);
 }
 
 Test(run, a_refusal_is_never_retried)
@@ -440,5 +472,20 @@ Test(run, a_breaker_that_stays_open_for_longer_than_the_call_may_last_has_refuse
     cr_assert_eq(s.err.stop_reason, HG_STOP_BREAKER);
     cr_assert_gt(s.err.retry_after_ns, 0);
     cr_assert_lt(s.world.now_ns, 1300 * MS);
+    hg_breaker_free(s.call.breaker);
+}
+
+Test(run, a_breaker_that_is_open_for_less_than_the_backoff_has_not_refused_the_call)
+{
+    struct setting s;
+    set_up(&s, "read", 100);
+    s.call.deadline_ns = 20 * MS; /* the delay is 25 ms at the least, the open period 10 at most */
+    s.script.takes_ns = 0;
+    struct hg_breaker_options options = HG_BREAKER_OPTIONS_INIT;
+    options.failure_threshold = 1;
+    options.recovery_timeout_ns = 10 * MS;
+    cr_assert_eq(hg_breaker_new(&s.call.breaker, &options, NULL), HG_OK);
+    cr_assert_eq(run(&s), HG_ERR_TIMEOUT);
+    cr_assert_eq(s.err.stop_reason, HG_STOP_DEADLINE);
     hg_breaker_free(s.call.breaker);
 }
