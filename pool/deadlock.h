@@ -8,12 +8,19 @@
 void hgi_deadlock_holds_more(void);
 void hgi_deadlock_holds_fewer(void);
 
-/* With the mutex held: the calling thread is going to wait. True: it must not, because then everyone
- * who could give a connection back would be waiting for one. */
-bool hgi_deadlock_would_close(hg_pool *pool);
+/* It uses a lease that another thread took or used last. */
+void hgi_deadlock_holds_it_now(struct hgi_slot *slot);
 
-/* It does not wait after all, with the mutex held; it waits no more, which takes the mutex if need be. */
-void hgi_deadlock_unmark(hg_pool *pool);
-void hgi_deadlock_left(hg_pool *pool);
+/* --- with the pool's mutex held --- */
+
+/* The calling thread wants to wait. True: it must not, because then everyone who could give a
+ * connection back would be waiting for one. */
+bool hgi_deadlock_would_close(const hg_pool *pool);
+
+/* The calling thread is in the queue now. Returns it if it holds a connection there, else 0. */
+int32_t hgi_deadlock_mark(hg_pool *pool);
+
+/* The thread that this was, not 0, is in the queue no more. */
+void hgi_deadlock_unmark(hg_pool *pool, int32_t thread);
 
 #endif

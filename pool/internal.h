@@ -105,8 +105,9 @@ struct hgi_waiter {
     /* enum hgi_wake; written by its waiter, by who asks it to look, and once by who answers it */
     _Alignas(HGI_CACHE_LINE) _Atomic uint32_t word;
     bool is_probe;
-    int64_t strict_from_ns;  /* from then on nobody may overtake it */
-    struct hgi_slot *slot;   /* GRANTED: written before the word */
+    int32_t holds;          /* its thread, if that holds a connection of the pool; see deadlock.c */
+    int64_t strict_from_ns; /* from then on nobody may overtake it */
+    struct hgi_slot *slot;  /* GRANTED: written before the word */
     struct hgi_waiter *next; /* in the queue: the pool's mutex; or among the spare ones */
     struct hgi_waiter *previous;
     struct hgi_waiter *older; /* all nodes of the pool, for its end */

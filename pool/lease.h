@@ -8,6 +8,7 @@
 #ifndef HERDGATE_POOL_LEASE_H
 #define HERDGATE_POOL_LEASE_H
 
+#include "pool/deadlock.h"
 #include "pool/internal.h"
 
 static inline uint32_t hgi_lease_number(const struct hgi_slot *slot)
@@ -41,7 +42,7 @@ static inline struct hg_lease *hgi_lease_of(const hg_lease *handle)
     struct hgi_slot *slot = hgi_slot_of_handle(handle);
     /* relaxed: for messages and deadlock.c. Who uses a lease holds it, whoever took it. */
     if (atomic_load_explicit(&slot->holder, memory_order_relaxed) != hgi_thread_id())
-        atomic_store_explicit(&slot->holder, hgi_thread_id(), memory_order_relaxed);
+        hgi_deadlock_holds_it_now(slot);
     return &slot->lease;
 }
 

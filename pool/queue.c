@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "breaker/clock.h"
+#include "pool/deadlock.h"
 #include "pool/park.h"
 
 /* The queue has changed: `length` wait, and `first` of them is the first. */
@@ -96,6 +97,7 @@ struct hgi_waiter *hgi_queue_join(hg_pool *pool, const struct hgi_take *take, in
     else
         pool->first = waiter;
     pool->last = waiter;
+    waiter->holds = hgi_deadlock_mark(pool);
     publish(pool, length_now(pool) + 1);
     return waiter;
 }
@@ -110,6 +112,8 @@ static void unlink_waiter(hg_pool *pool, struct hgi_waiter *waiter)
         waiter->next->previous = waiter->previous;
     else
         pool->last = waiter->previous;
+    if (waiter->holds != 0)
+        hgi_deadlock_unmark(pool, waiter->holds);
     publish(pool, length_now(pool) - 1);
 }
 

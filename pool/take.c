@@ -122,10 +122,8 @@ static hg_status queue_up(hg_pool *pool, const struct hgi_take *take, int64_t no
     hg_status status = hgi_refuse_waiter(pool, &take->settings->pool, deadline_ns - now_ns, err);
     if (status == HG_OK && hgi_deadlock_would_close(pool))
         status = hgi_refused_by_deadlock(pool, err);
-    if (status == HG_OK && !(*waiter = hgi_queue_join(pool, take, now_ns))) {
-        hgi_deadlock_unmark(pool);
+    if (status == HG_OK && !(*waiter = hgi_queue_join(pool, take, now_ns)))
         status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a place in the queue");
-    }
     if (status == HG_OK) {
         if (take->is_probe)
             pool->dial_urgent = true;
@@ -243,7 +241,6 @@ static hg_status wait_in_queue(hg_pool *pool, struct hgi_take *take, struct hg_e
         refused = !take->is_probe && breaker_refuses(pool);
         why = wait_for_answer(pool, waiter, refused ? 0 : deadline_ns, take);
     }
-    hgi_deadlock_left(pool);
     hgi_queue_recycle(pool, waiter);
     take->now_ns = hgi_now_ns();
     take->queue_ns = take->now_ns - began_ns;
