@@ -56,6 +56,7 @@ struct hg_lease {
     const struct hgi_class *op_class;
     int64_t began_ns;
     int64_t deadline_ns;      /* of the attempt; HGI_NEVER: each command has its attempt_timeout */
+    bool full;                /* that deadline is all that the policy allows for an attempt */
     int64_t call_deadline_ns; /* of the call, for commands that block */
     hg_permit permit;
     bool by_hand;    /* from hg_acquire(): hg_release() tells the breaker */

@@ -21,20 +21,24 @@
 /* --- the lease's own commands --- */
 
 /* Until when a command on this lease may last that begins now, and whether that is all the policy
- * allows. A command that blocks gets its own timeout on top. */
+ * allows: what the function itself spends of its attempt is not the server's, but for the little that
+ * it always does. A command that blocks gets its own timeout on top. */
 static int64_t command_end(const struct hg_lease *lease, int64_t block_ns, bool *full)
 {
     int64_t now_ns = hgi_now_ns();
     int64_t timeout_ns = lease->op_class->attempt_timeout_ns;
     int64_t end_ns = hgi_deadline_after(now_ns, timeout_ns);
-    if (block_ns > 0)
+    *full = true;
+    if (block_ns > 0) {
         end_ns = hgi_deadline_after(end_ns, block_ns);
-    else if (block_ns < 0)
+    } else if (block_ns < 0) {
         end_ns = HGI_NEVER;
-    else if (lease->deadline_ns < end_ns)
+    } else if (lease->deadline_ns < end_ns) {
         end_ns = lease->deadline_ns;
-    *full = end_ns <= lease->call_deadline_ns;
-    return *full ? end_ns : lease->call_deadline_ns;
+        *full = lease->full && end_ns - now_ns >= timeout_ns - timeout_ns / 10;
+    }
+    *full = *full && end_ns <= lease->call_deadline_ns;
+    return end_ns <= lease->call_deadline_ns ? end_ns : lease->call_deadline_ns;
 }
 
 static hg_status misuse(struct hg_lease *lease, struct hg_error *err, const char *what)
@@ -322,12 +326,11 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
     const int64_t began_ns = take.now_ns;
     struct hg_lease *lease =
         hgi_lease_begin(call->pool, call->snapshot, take.slot, call->op_class, began_ns);
-    bool full;
     lease->call_deadline_ns = attempt->call_deadline_ns;
-    lease->deadline_ns = hgi_attempt_end(attempt, attempt->timeout_ns, began_ns, &full);
+    lease->deadline_ns = hgi_attempt_end(attempt, attempt->timeout_ns, began_ns, &lease->full);
     lease->record = attempt->error;
     hgi_error_clear(attempt->error);
-    if (hgi_attempt_fence(&call->fence, lease, lease->deadline_ns, full, attempt)) {
+    if (hgi_attempt_fence(&call->fence, lease, lease->deadline_ns, lease->full, attempt)) {
         run_function(call, lease, attempt);
         hgi_attempt_note(&call->fence, lease, attempt);
     }

@@ -269,3 +269,53 @@ Test(lease, releasing_null_does_nothing)
 {
     hg_release(NULL, HG_OK);
 }
+
+/* --- whose time it was --- */
+
+struct dawdler {
+    int64_t leaves_ns; /* of its attempt for the command; 0: all */
+};
+
+static hg_status dawdle(hg_lease *lease, void *arg, struct hg_attempt *attempt)
+{
+    const struct dawdler *dawdler = arg;
+    if (dawdler->leaves_ns > 0)
+        hgi_sleep_until(attempt->deadline_ns - dawdler->leaves_ns);
+    return hg_lease_command(lease, NULL, attempt->error, "GET k");
+}
+
+static uint64_t failures_after(struct dawdler *dawdler)
+{
+    struct hg_breaker_snapshot snapshot = { .size = sizeof snapshot };
+    struct hg_call_options options = HG_CALL_OPTIONS_INIT;
+    struct hg_error err = HG_ERROR_INIT;
+    options.op_class = "read";
+    cr_assert_eq(hg_call(pool, &options, dawdle, dawdler, &err), HG_ERR_TIMEOUT, "%s", err.message);
+    hg_breaker_take_snapshot(hg_pool_breaker(pool), &snapshot);
+    return snapshot.failed;
+}
+
+Test(lease, the_breaker_hears_of_a_timeout_if_the_time_was_the_servers)
+{
+    close_pool(pool);
+    pool =
+        open_pool(hgi_private_server_url(server),
+                  "{\"pool\": {\"max_size\": 1, \"connect_timeout\": \"60s\"}, "
+                  "\"breaker\": {\"failure_threshold\": 100}, \"classes\": {\"read\": {\"retry\": "
+                  "\"none\", \"attempt_timeout\": \"500ms\", \"deadline\": \"60s\"}}}");
+    hg_release(acquire(), HG_OK); /* it is connected */
+    struct dawdler slow = { .leaves_ns = 100 * HGI_NS_PER_MS };
+    struct dawdler quick = { .leaves_ns = 0 };
+    hgi_private_server_pause(server);
+    uint64_t failed = failures_after(&slow);
+    hgi_private_server_resume(server);
+    cr_assert_eq(failed, 0);
+    /* On a machine so busy that the function comes late to its command, it is not told. */
+    for (int i = 0; i < 40 && failed == 0; i++) {
+        hg_release(acquire(), HG_OK);
+        hgi_private_server_pause(server);
+        failed = failures_after(&quick);
+        hgi_private_server_resume(server);
+    }
+    cr_assert_gt(failed, 0);
+}
