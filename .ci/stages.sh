@@ -221,7 +221,9 @@ stage_valgrind() {
 
 stage_mutants() {
     setup_build
+    build ci
     "$root/tests/mutants/run"
+    HERDGATE_JOBS=$jobs "$root/tests/mutants/pool"
 }
 
 # --- fuzzing ------------------------------------------------------------------------------------
