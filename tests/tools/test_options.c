@@ -161,6 +161,10 @@ Test(options, durations_and_numbers_are_written_as_people_read_them)
     cr_assert_str_eq(hgi_format_duration(out, sizeof out, 1500000000), "1.5s");
     cr_assert_str_eq(hgi_format_duration(out, sizeof out, 250000000), "250ms");
     cr_assert_str_eq(hgi_format_duration(out, sizeof out, 0), "0");
+    cr_assert_str_eq(hgi_format_duration(out, sizeof out, INT64_C(8) * 3600 * 1000000000), "8h");
+    cr_assert_str_eq(hgi_format_duration(out, sizeof out, INT64_C(24) * 60 * 1000000000), "24m");
+    cr_assert_str_eq(hgi_format_duration(out, sizeof out, INT64_C(12345) * 1000000000), "12345s");
+    cr_assert_str_eq(hgi_format_duration(out, sizeof out, INT64_C(9999600000000)), "10000s");
     cr_assert_str_eq(hgi_format_count(out, sizeof out, 0), "0");
     cr_assert_str_eq(hgi_format_count(out, sizeof out, 999), "999");
     cr_assert_str_eq(hgi_format_count(out, sizeof out, 1234567), "1,234,567");

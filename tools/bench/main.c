@@ -6,6 +6,7 @@
 #include <herdgate/version.h>
 
 #include "tools/bench/bench.h"
+#include "tools/common/standard.h"
 
 static const char help[] =
     "herdgate-bench: what the library's parts cost, as ratios within one run\n"
@@ -46,7 +47,7 @@ static char *as_called(int argc, char **argv)
     return text;
 }
 
-int main(int argc, char **argv)
+static int obey(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
@@ -70,4 +71,10 @@ int main(int argc, char **argv)
     else
         fputs(help, stderr);
     return 2;
+}
+
+int main(int argc, char **argv)
+{
+    hgi_standard_begin();
+    return hgi_standard_end("herdgate-bench", obey(argc, argv));
 }

@@ -8,6 +8,7 @@
 #include "tools/breaker/show.h"
 #include "tools/common/options.h"
 #include "tools/common/output.h"
+#include "tools/common/standard.h"
 #include "tools/common/terminal.h"
 #include "tools/common/timing.h"
 
@@ -230,7 +231,7 @@ static int run(int command, int count, char **given)
     return commands[command].run(&arguments);
 }
 
-int main(int argc, char **argv)
+static int obey(int argc, char **argv)
 {
     static char just_help[] = "--help";
     char *no_arguments[] = { just_help, NULL };
@@ -253,4 +254,10 @@ int main(int argc, char **argv)
     else
         fputs(help, stderr);
     return HGI_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    hgi_standard_begin();
+    return hgi_standard_end("herdgate-breaker", obey(argc, argv));
 }

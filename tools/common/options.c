@@ -73,9 +73,19 @@ const char *hgi_format_duration(char *out, size_t size, int64_t ns)
         const char *name;
         int64_t factor;
     } units[] = { { "s", NS_PER_S }, { "ms", NS_PER_MS }, { "us", NS_PER_US } };
+    const int64_t minute = 60 * NS_PER_S;
+    if (ns >= 60 * minute && ns % (60 * minute) == 0) {
+        snprintf(out, size, "%" PRId64 "h", ns / (60 * minute));
+        return out;
+    }
+    if (ns > minute && ns % minute == 0) {
+        snprintf(out, size, "%" PRId64 "m", ns / minute);
+        return out;
+    }
     for (size_t i = 0; i < COUNT_OF(units); i++) {
         if (ns >= units[i].factor) {
-            snprintf(out, size, "%.4g%s", (double)ns / (double)units[i].factor, units[i].name);
+            double value = (double)ns / (double)units[i].factor;
+            snprintf(out, size, value < 9999.5 ? "%.4g%s" : "%.0f%s", value, units[i].name);
             return out;
         }
     }

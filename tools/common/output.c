@@ -9,8 +9,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool hgi_output_file(const char *path, hgi_output_fn write, const void *arg,
-                     struct hgi_problem *problem)
+/* Write into it, and close it. */
+static bool fill(int fd, const char *path, hgi_output_fn write, const void *arg,
+                 struct hgi_problem *problem)
+{
+    FILE *file = fdopen(fd, "w");
+    if (!file) {
+        hgi_problem_set(problem, "%s: %s", path, strerror(errno));
+        close(fd);
+        return false;
+    }
+    bool well = write(file, arg, problem);
+    if (well && (fflush(file) != 0 || ferror(file)))
+        well = hgi_problem_set(problem, "%s: %s", path, strerror(errno));
+    if (fclose(file) != 0 && well)
+        well = hgi_problem_set(problem, "%s: %s", path, strerror(errno));
+    return well;
+}
+
+/* A pipe, a terminal, /dev/null: what must not be replaced by a file. */
+static bool output_to(const char *path, hgi_output_fn write, const void *arg,
+                      struct hgi_problem *problem)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return hgi_problem_set(problem, "%s: %s", path, strerror(errno));
+    return fill(fd, path, write, arg, problem);
+}
+
+static bool output_whole(const char *path, hgi_output_fn write, const void *arg,
+                         struct hgi_problem *problem)
 {
     char temporary[PATH_MAX];
     int length = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
@@ -21,19 +49,29 @@ bool hgi_output_file(const char *path, hgi_output_fn write, const void *arg,
         return hgi_problem_set(problem, "%s: %s", path, strerror(errno));
     mode_t mask = umask(0);
     umask(mask);
-    FILE *file = fdopen(fd, "w");
-    bool well = file || hgi_problem_set(problem, "%s: %s", path, strerror(errno));
-    if (!file)
+    bool well =
+        fchmod(fd, 0666 & ~mask) == 0 || hgi_problem_set(problem, "%s: %s", path, strerror(errno));
+    if (well)
+        well = fill(fd, path, write, arg, problem);
+    else
         close(fd);
-    well = well && write(file, arg, problem);
-    if (well && (fflush(file) != 0 || ferror(file) || fchmod(fd, 0666 & ~mask) != 0))
-        well = hgi_problem_set(problem, "%s: %s", path, strerror(errno));
-    if (file && fclose(file) != 0 && well)
-        well = hgi_problem_set(problem, "%s: %s", path, strerror(errno));
     if (well && rename(temporary, path) != 0)
         well = hgi_problem_set(problem, "%s: %s", path, strerror(errno));
     if (!well)
         unlink(temporary);
+    return well;
+}
+
+bool hgi_output_file(const char *path, hgi_output_fn write, const void *arg,
+                     struct hgi_problem *problem)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return output_to(path, write, arg, problem);
+    /* The file that a link names is replaced, and the link stays. */
+    char *real = realpath(path, NULL);
+    bool well = output_whole(real ? real : path, write, arg, problem);
+    free(real);
     return well;
 }
 
@@ -51,8 +89,10 @@ bool hgi_output_json(const char *path, const cJSON *json, struct hgi_problem *pr
     if (!text)
         return hgi_problem_set(problem, "out of memory");
     bool to_stdout = !*path || strcmp(path, "-") == 0;
-    bool well = to_stdout ? write_text(stdout, text, problem) && fflush(stdout) == 0
+    bool well = to_stdout ? write_text(stdout, text, problem)
                           : hgi_output_file(path, write_text, text, problem);
+    if (to_stdout && well && fflush(stdout) != 0)
+        well = hgi_problem_set(problem, "cannot write: %s", strerror(errno));
     cJSON_free(text);
     return well;
 }

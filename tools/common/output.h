@@ -14,7 +14,8 @@
 typedef bool (*hgi_output_fn)(FILE *out, const void *arg, struct hgi_problem *problem);
 
 /* Write `path` through a temporary file beside it and a rename, so that a reader sees the old file or
- * the new one. False: *problem says; the old file is as it was. */
+ * the new one. False: *problem says; the old file is as it was. A link stays, and the file that it
+ * names is replaced. What is no file (a pipe, /dev/null) is written to as it is. */
 bool hgi_output_file(const char *path, hgi_output_fn write, const void *arg,
                      struct hgi_problem *problem);
 

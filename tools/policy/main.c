@@ -1,5 +1,4 @@
 /* herdgate-policy: policy files checked, explained and judged, before they are used. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include <herdgate/version.h>
 
 #include "tools/common/exit_codes.h"
+#include "tools/common/standard.h"
 #include "tools/policy/tool.h"
 
 static const char help[] =
@@ -53,15 +53,6 @@ int hgi_tool_fail(int code, const struct hgi_problem *problem)
     return code;
 }
 
-int hgi_tool_end(int code)
-{
-    struct hgi_problem problem;
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return code;
-    hgi_problem_set(&problem, "cannot write: %s", strerror(errno));
-    return hgi_tool_fail(HGI_EXIT_ENVIRONMENT, &problem);
-}
-
 bool hgi_format_parse(enum hgi_format *out, const char *text, struct hgi_problem *problem)
 {
     static const char *const names[] = { "text", "gcc", "json" };
@@ -99,20 +90,20 @@ bool hgi_operands_parse(struct hgi_operands *out, const struct hgi_option *table
     return true;
 }
 
-int main(int argc, char **argv)
+static int obey(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
         fputs(help, stdout);
-        return hgi_tool_end(HGI_EXIT_PASS);
+        return HGI_EXIT_PASS;
     }
     if (strcmp(name, "--version") == 0) {
         printf("herdgate-policy %s\n", hg_version());
-        return hgi_tool_end(HGI_EXIT_PASS);
+        return HGI_EXIT_PASS;
     }
     for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++)
         if (strcmp(name, subcommands[i].name) == 0)
-            return hgi_tool_end(subcommands[i].run(argc - 2, argv + 2));
+            return subcommands[i].run(argc - 2, argv + 2);
     if (*name)
         fprintf(stderr,
                 "herdgate-policy: no subcommand '%s'; there are check, lint, explain and schema\n",
@@ -120,4 +111,10 @@ int main(int argc, char **argv)
     else
         fputs(help, stderr);
     return HGI_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    hgi_standard_begin();
+    return hgi_standard_end("herdgate-policy", obey(argc, argv));
 }

@@ -31,7 +31,4 @@ bool hgi_operands_parse(struct hgi_operands *out, const struct hgi_option *table
 /* Print to stderr who speaks and what it says; gives `code`. */
 int hgi_tool_fail(int code, const struct hgi_problem *problem);
 
-/* Flush stdout: `code`, or HGI_EXIT_ENVIRONMENT if what was printed did not arrive. */
-int hgi_tool_end(int code);
-
 #endif

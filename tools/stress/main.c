@@ -5,6 +5,7 @@
 
 #include <herdgate/version.h>
 
+#include "tools/common/standard.h"
 #include "tools/stress/exits.h"
 #include "tools/stress/subcommand.h"
 
@@ -74,7 +75,7 @@ static char *as_called(int argc, char **argv)
     return text;
 }
 
-int main(int argc, char **argv)
+static int obey(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
@@ -101,4 +102,10 @@ int main(int argc, char **argv)
     else
         fputs(help, stderr);
     return HGI_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    hgi_standard_begin();
+    return hgi_standard_end("herdgate-stress", obey(argc, argv));
 }
