@@ -87,3 +87,12 @@ Test(assertion, what_is_no_comparison_is_refused)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         cr_expect_not(hgi_assertion_parse(&assertion, wrong[i], &problem), "%s", wrong[i]);
 }
+
+Test(assertion, a_number_that_is_none_is_refused)
+{
+    static const char *const texts[] = { "amplification==nan", "amplification<inf",
+                                         "p99<=infinity" };
+    struct hgi_assertion assertion;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        cr_expect_not(hgi_assertion_parse(&assertion, texts[i], &problem), "%s", texts[i]);
+}

@@ -1,6 +1,7 @@
 /* Figures held against numbers; see assertion.h. */
 #include "tools/stress/assertion.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +72,7 @@ bool hgi_assertion_parse(struct hgi_assertion *out, const char *text, struct hgi
     int64_t ns;
     out->value = strtod(number, &end);
     out->unit = HGI_FIGURE_NUMBER;
-    if (end != number && !*end)
+    if (end != number && !*end && isfinite(out->value))
         return true;
     out->unit = HGI_FIGURE_TIME;
     if (!hgi_parse_duration(&ns, number, NULL))

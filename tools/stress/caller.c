@@ -17,6 +17,8 @@ enum { SET_PERCENT = 30 };
 #define LAST_CALLS_NS (5 * NS_PER_S)
 #define LAST_CALLS_OF_ALL_NS (30 * NS_PER_S)
 
+#define GLANCE_NS (100 * NS_PER_MS) /* at the flag that ends all */
+
 void hgi_load_count(struct hgi_load *load, int series, int64_t at_ns, uint32_t n)
 {
     int64_t bucket = (at_ns - load->began_ns) / HGI_BUCKET_NS;
@@ -79,6 +81,20 @@ static hg_status send_command(struct hgi_caller *caller, const struct hgi_comman
     return caller->load->strategy == HGI_STRATEGY_ALL
                ? hgi_caller_pool(caller, command, reply, unknown)
                : hgi_caller_raw(caller, command, reply, unknown);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Until then, or until all is to end: a call may be due in minutes. */
+static void rest_until(const struct hgi_load *load, int64_t due_ns)
+{
+    for (int64_t now_ns = monotonic_ns();
+         now_ns < due_ns && !atomic_load_explicit(&load->stop, memory_order_relaxed);
+         now_ns = monotonic_ns())
+        sleep_until_ns(least(due_ns, now_ns + GLANCE_NS));
 }
 
 /* One call, its reply checked. */
@@ -199,11 +215,15 @@ void *hgi_caller_main(void *arg)
     int64_t due_ns = first_due(caller);
     while (monotonic_ns() < load->end_ns && due_ns < load->end_ns &&
            !atomic_load_explicit(&load->stop, memory_order_relaxed)) {
-        sleep_until_ns(due_ns);
+        rest_until(load, due_ns);
+        if (atomic_load_explicit(&load->stop, memory_order_relaxed))
+            break;
         counted_call(caller, due_ns);
         due_ns = next_due(caller, due_ns);
     }
-    for (; load->settings->rate && due_ns < load->end_ns; due_ns = next_due(caller, due_ns))
+    /* Of a trial that was interrupted, what was due until then. */
+    int64_t end_ns = least(load->end_ns, monotonic_ns());
+    for (; load->settings->rate && due_ns < end_ns; due_ns = next_due(caller, due_ns))
         caller->not_begun++;
     /* relaxed: a flag to wait for; the server's being there is seen through its socket. */
     while (!atomic_load_explicit(&load->last_calls, memory_order_relaxed) &&
@@ -215,5 +235,7 @@ void *hgi_caller_main(void *arg)
         redisFree(caller->raw);
         caller->raw = NULL;
     }
+    /* relaxed: only says that a join will not take long; that one orders the rest. */
+    atomic_fetch_add_explicit(&load->ended, 1, memory_order_relaxed);
     return NULL;
 }

@@ -219,13 +219,18 @@ static void show(struct conductor *c)
     if (load->pool)
         hg_pool_read_stats(load->pool, &stats);
     bool down = atomic_load_explicit(&load->phase, memory_order_relaxed) == HGI_PHASE_DOWN;
+    const char *state = down ? "server DOWN" : "server up";
+    if (now_ns < load->began_ns)
+        state = "callers connect";
+    else if (now_ns >= load->end_ns)
+        state = "last calls";
     hgi_screen_show(c->screen,
                     &(struct hgi_screen_view) {
                         .now_ns = now_ns,
                         .began_ns = load->began_ns,
                         .length_ns = load->settings->length_ns,
                         .what = hgi_strategy_name(load->strategy),
-                        .state = down ? "server DOWN" : "server up",
+                        .state = state,
                         .requests = atomic_load_explicit(&load->attempts, memory_order_relaxed),
                         .answered = atomic_load_explicit(&load->answered, memory_order_relaxed),
                         .failed = atomic_load_explicit(&load->failed, memory_order_relaxed),
@@ -243,13 +248,16 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
     int seen_phase = HGI_PHASE_BEFORE; /* taking it down, and bringing it back, takes its time */
     hgi_screen_again(c->screen, monotonic_ns());
     hgi_path_begin(&c->path, &c->trial->series, load->began_ns);
-    for (int64_t next_ns = load->began_ns; next_ns < load->end_ns; next_ns += TICK_NS) {
+    while (monotonic_ns() < load->began_ns - TICK_NS && !is_interrupted(c)) {
+        sleep_until_ns(monotonic_ns() + TICK_NS);
+        show(c);
+    }
+    for (int64_t next_ns = load->began_ns; next_ns < load->end_ns && !is_interrupted(c);
+         next_ns += TICK_NS) {
         sleep_until_ns(next_ns);
         int64_t at_ns = monotonic_ns() - load->began_ns;
         int64_t late_ns = at_ns - (next_ns - load->began_ns);
         int phase = atomic_load_explicit(&load->phase, memory_order_relaxed);
-        if (is_interrupted(c))
-            break;
         if (late_ns > c->trial->late_ns && phase == seen_phase)
             c->trial->late_ns = late_ns;
         seen_phase = phase;
@@ -278,6 +286,12 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
 static void join_callers(struct conductor *c, bool early)
 {
     atomic_store_explicit(early ? &c->load.stop : &c->load.last_calls, true, memory_order_relaxed);
+    while (atomic_load_explicit(&c->load.ended, memory_order_relaxed) < c->started) {
+        sleep_until_ns(monotonic_ns() + TICK_NS);
+        show(c);
+        if (is_interrupted(c))
+            atomic_store_explicit(&c->load.stop, true, memory_order_relaxed);
+    }
     for (uint32_t i = 0; i < c->started; i++)
         pthread_join(c->callers[i].thread, NULL);
     if (c->load.pool) {

@@ -18,8 +18,12 @@ const atomic_bool *hgi_interrupted(void)
 {
     struct sigaction action = { .sa_handler = on_signal,
                                 .sa_flags = (int)(SA_RESTART | SA_RESETHAND) };
+    struct sigaction before;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* nohup has it ignored, so that a soak goes on when the terminal is closed. */
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
     return &interrupted;
 }

@@ -6,7 +6,8 @@
 
 #include "tools/common/exit_codes.h"
 
-/* True once SIGINT or SIGTERM came; the second one ends the program at once. */
+/* True once SIGINT, SIGTERM or, unless nohup has it ignored, SIGHUP came (a terminal that is closed); the
+ * same once more ends the program at once. */
 const atomic_bool *hgi_interrupted(void);
 
 #endif

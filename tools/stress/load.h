@@ -32,6 +32,7 @@ struct hgi_load {
     _Atomic uint32_t data_losses; /* written by it, while there is no server */
     _Atomic bool stop;            /* written by it: end now */
     _Atomic bool last_calls;      /* written by it: the server is there, make the last calls */
+    _Atomic uint32_t ended;       /* callers that have made their last call */
     _Atomic uint64_t attempts;
     _Atomic uint64_t attempts_down;
     _Atomic uint64_t wasted;

@@ -107,8 +107,9 @@ static void add(struct lines *lines, const char *format, ...)
 static void add_summary(struct lines *lines, const struct hgi_screen_view *view)
 {
     char answered[HGI_CELL_SIZE], failed[HGI_CELL_SIZE];
+    int64_t at_ns = view->now_ns - view->began_ns; /* below 0 until it begins */
     add(lines, "%s   %.1f of %.1f s   %s answered, %s failed%s%s", view->what,
-        (double)(view->now_ns - view->began_ns) / 1e9, (double)view->length_ns / 1e9,
+        (double)(at_ns > 0 ? at_ns : 0) / 1e9, (double)view->length_ns / 1e9,
         hgi_format_count(answered, sizeof answered, view->answered),
         hgi_format_count(failed, sizeof failed, view->failed), view->state ? "   " : "",
         view->state ? view->state : "");

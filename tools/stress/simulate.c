@@ -95,8 +95,9 @@ static void print_part(FILE *out, const struct simulation *s, bool time, bool co
         for (uint32_t c = 0; c < s->count; c++) {
             const struct hgi_contention_result *r = &s->result[kind][c];
             hgi_table_set(table, kind + 1, c + 1, "%s",
-                          time ? hgi_format_latency(text, sizeof text, (int64_t)r->time_ns)
-                               : hgi_format_count(text, sizeof text, (uint64_t)(r->calls + 0.5)));
+                          r->calls <= 0 ? "-" /* interrupted before */
+                          : time        ? hgi_format_latency(text, sizeof text, (int64_t)r->time_ns)
+                                 : hgi_format_count(text, sizeof text, (uint64_t)(r->calls + 0.5)));
         }
     }
     hgi_table_print(table, out, colour);

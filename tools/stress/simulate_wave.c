@@ -76,6 +76,10 @@ static void print_table(FILE *out, const void *results, bool colour)
 {
     const struct waves *w = results;
     for (int real = 0; real <= w->real; real++) {
+        if (real && w->stamp.interrupted) {
+            fputs("\nInterrupted: how the threads fared is not known.\n", out);
+            break;
+        }
         fprintf(out, "%s%" PRIu32 " callers fail in the same instant%s\n", real ? "\n" : "",
                 w->wave.clients, real ? ", as threads that sleep" : "");
         print_wave(out, w->retries[real], colour);
@@ -159,22 +163,29 @@ static void as_figures(struct hgi_figures *out, const void *results)
 
 static const struct hgi_forms forms = { print_table, as_json, NULL, as_figures, NULL, NULL, NULL };
 
-static bool run(struct waves *w, const atomic_bool *interrupted, struct hgi_problem *problem)
+static bool run(struct waves *w, const atomic_bool *interrupted, bool quiet,
+                struct hgi_problem *problem)
 {
     bool well = true;
+    struct hgi_progress progress;
+    hgi_progress_begin(&progress, quiet);
     for (size_t i = 0; i < HGI_WAVE_JITTERS && well; i++) {
         hgi_wave_run(&w->retries[0][i], &w->wave, hgi_wave_jitters[i], w->draws_ns[i]);
         /* relaxed: a flag that is polled. */
         w->stamp.interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
         if (w->real && !w->stamp.interrupted)
-            well = hgi_wave_real(&w->retries[1][i], &w->wave, hgi_wave_jitters[i], problem);
+            well =
+                hgi_wave_real(&w->retries[1][i], &w->wave, hgi_wave_jitters[i], &progress, problem);
     }
     for (int jittered = 0; jittered < 2 && well; jittered++) {
         well = hgi_wave_breakers(&w->probes[0][jittered], &w->wave, jittered,
                                  jittered ? w->open_ns : NULL, problem);
         if (well && w->real && !w->stamp.interrupted)
-            well = hgi_wave_real_breakers(&w->probes[1][jittered], &w->wave, jittered, problem);
+            well = hgi_wave_real_breakers(&w->probes[1][jittered], &w->wave, jittered, &progress,
+                                          problem);
+        w->stamp.interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
     }
+    hgi_progress_end(&progress);
     return well;
 }
 
@@ -185,7 +196,7 @@ static int run_and_publish(struct waves *w, const struct hgi_outputs *outputs,
     if (!hgi_assertions_check(outputs, &forms, w, problem))
         return HGI_EXIT_USAGE;
     hgi_stamp_time(w->stamp.began_at);
-    if (!run(w, interrupted, problem) || !hgi_publish(outputs, &forms, w, problem))
+    if (!run(w, interrupted, outputs->quiet, problem) || !hgi_publish(outputs, &forms, w, problem))
         code = HGI_EXIT_ENVIRONMENT;
     else if (w->stamp.interrupted)
         code = HGI_EXIT_INTERRUPTED;

@@ -15,6 +15,7 @@
 #include <herdgate/policy.h>
 
 #include "tools/common/problem.h"
+#include "tools/common/terminal.h"
 
 #define HGI_WAVE_BUCKET_NS INT64_C(10000000)
 
@@ -48,11 +49,11 @@ void hgi_wave_run(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_j
 bool hgi_wave_breakers(struct hgi_wave_result *out, const struct hgi_wave *wave, bool jittered,
                        int64_t *open_ns, struct hgi_problem *problem);
 
-/* The same with threads and the clock. False: *problem says. */
+/* The same with threads and the clock, told of by the progress line. False: *problem says. */
 bool hgi_wave_real(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_jitter jitter,
-                   struct hgi_problem *problem);
+                   struct hgi_progress *progress, struct hgi_problem *problem);
 bool hgi_wave_real_breakers(struct hgi_wave_result *out, const struct hgi_wave *wave, bool jittered,
-                            struct hgi_problem *problem);
+                            struct hgi_progress *progress, struct hgi_problem *problem);
 
 /* One event at that time. */
 void hgi_wave_count(struct hgi_wave_result *result, int64_t at_ns);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ enum { STACK_SIZE = 128 * 1024, ATTEMPTS_MAX = 16 };
 
 #define HEAD_START_NS (300 * NS_PER_MS) /* for all threads to be there */
 #define ASK_EVERY_NS (500 * NS_PER_US)
+#define TICK_NS (20 * NS_PER_MS)
 
 struct member {
     pthread_t thread;
@@ -24,6 +26,7 @@ struct member {
     hg_policy *policy;   /* of a caller */
     hg_breaker *breaker; /* of one that asks a breaker */
     int64_t began_ns;
+    _Atomic uint32_t *ended; /* written by all when they are done */
     uint32_t count;
     int64_t at_ns[ATTEMPTS_MAX]; /* since began_ns */
 };
@@ -37,6 +40,12 @@ static hg_status fail(void *arg, struct hg_attempt *attempt)
     return HG_ERR_CONNECTION;
 }
 
+/* relaxed: only says that a join will not take long; that one orders the rest. */
+static void end(struct member *member)
+{
+    atomic_fetch_add_explicit(member->ended, 1, memory_order_relaxed);
+}
+
 static void *call(void *arg)
 {
     struct member *member = arg;
@@ -45,6 +54,7 @@ static void *call(void *arg)
     options.deadline_ns = -1;
     sleep_until_ns(member->began_ns);
     hg_run(member->policy, &options, fail, member, NULL);
+    end(member);
     return NULL;
 }
 
@@ -52,25 +62,48 @@ static void *probe(void *arg)
 {
     struct member *member = arg;
     hg_permit permit;
+    bool admitted;
     sleep_until_ns(member->began_ns);
     hgi_wave_trip(member->breaker);
     /* It opened now, and not when all were to begin. */
-    int64_t opened_ns = monotonic_ns();
-    int64_t end_ns = opened_ns + 2 * member->wave->recovery_ns + NS_PER_S;
-    while (!hg_breaker_admit(member->breaker, &permit)) {
-        if (monotonic_ns() > end_ns)
-            return NULL;
+    int64_t end_ns = monotonic_ns() + 2 * member->wave->recovery_ns + NS_PER_S;
+    while (!(admitted = hg_breaker_admit(member->breaker, &permit)) && monotonic_ns() <= end_ns)
         sleep_until_ns(monotonic_ns() + ASK_EVERY_NS);
+    if (admitted) {
+        member->at_ns[member->count++] = monotonic_ns() - member->began_ns;
+        hg_breaker_cancel(member->breaker, permit);
     }
-    member->at_ns[member->count++] = monotonic_ns() - member->began_ns;
-    hg_breaker_cancel(member->breaker, permit);
+    end(member);
     return NULL;
+}
+
+/* What is run: the same for all members. */
+struct crowd {
+    void *(*body)(void *arg);
+    const char *what; /* "callers, jitter full" */
+    struct hgi_progress *progress;
+};
+
+/* Until all that were started are done. */
+static void watch(const struct crowd *crowd, _Atomic uint32_t *ended, uint32_t started,
+                  int64_t began_ns)
+{
+    uint32_t done;
+    while ((done = atomic_load_explicit(ended, memory_order_relaxed)) < started) {
+        int64_t now_ns = monotonic_ns();
+        if (hgi_progress_due(crowd->progress, now_ns))
+            hgi_progress_line(
+                crowd->progress, "%s: %.1f s, %" PRIu32 " of %" PRIu32 " are done", crowd->what,
+                now_ns > began_ns ? (double)(now_ns - began_ns) / 1e9 : 0, done, started);
+        sleep_until_ns(now_ns + TICK_NS);
+    }
 }
 
 /* Run them all, and count what they wrote. */
 static bool run(struct hgi_wave_result *out, struct member *members, uint32_t count,
-                void *(*body)(void *arg), struct hgi_problem *problem)
+                const struct crowd *crowd, struct hgi_problem *problem)
 {
+    _Atomic uint32_t ended = 0;
     pthread_attr_t attributes;
     uint32_t started = 0;
     int error = 0;
@@ -80,10 +113,12 @@ static bool run(struct hgi_wave_result *out, struct member *members, uint32_t co
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     for (uint32_t i = 0; i < count && error == 0; i++) {
         members[i].began_ns = began_ns;
-        error = pthread_create(&members[i].thread, &attributes, body, &members[i]);
+        members[i].ended = &ended;
+        error = pthread_create(&members[i].thread, &attributes, crowd->body, &members[i]);
         started += error == 0;
     }
     pthread_attr_destroy(&attributes);
+    watch(crowd, &ended, started, began_ns);
     for (uint32_t i = 0; i < started; i++) {
         pthread_join(members[i].thread, NULL);
         for (uint32_t n = 0; n < members[i].count; n++)
@@ -115,8 +150,11 @@ static hg_policy *make_policy(const struct hgi_wave *wave, hg_jitter jitter,
 }
 
 bool hgi_wave_real(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_jitter jitter,
-                   struct hgi_problem *problem)
+                   struct hgi_progress *progress, struct hgi_problem *problem)
 {
+    char what[64];
+    snprintf(what, sizeof what, "callers, jitter %s", hgi_wave_jitter_name(jitter));
+    const struct crowd crowd = { call, what, progress };
     hg_policy *policy = make_policy(wave, jitter, problem);
     struct member *members = policy ? calloc(wave->clients, sizeof *members) : NULL;
     bool well = members != NULL;
@@ -126,15 +164,18 @@ bool hgi_wave_real(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_
         members[i].wave = wave;
         members[i].policy = policy;
     }
-    well = well && run(out, members, wave->clients, call, problem);
+    well = well && run(out, members, wave->clients, &crowd, problem);
     free(members);
     hg_policy_drop(policy);
     return well;
 }
 
 bool hgi_wave_real_breakers(struct hgi_wave_result *out, const struct hgi_wave *wave, bool jittered,
-                            struct hgi_problem *problem)
+                            struct hgi_progress *progress, struct hgi_problem *problem)
 {
+    const struct crowd crowd = { probe,
+                                 jittered ? "breakers, with jitter" : "breakers, without jitter",
+                                 progress };
     struct member *members = calloc(wave->breakers, sizeof *members);
     bool well = members != NULL;
     if (!members)
@@ -144,7 +185,7 @@ bool hgi_wave_real_breakers(struct hgi_wave_result *out, const struct hgi_wave *
         members[i].breaker = hgi_wave_breaker(wave, i, jittered, problem);
         well = members[i].breaker != NULL;
     }
-    well = well && run(out, members, wave->breakers, probe, problem);
+    well = well && run(out, members, wave->breakers, &crowd, problem);
     for (uint32_t i = 0; members && i < wave->breakers; i++)
         hg_breaker_free(members[i].breaker);
     free(members);

@@ -17,6 +17,8 @@
 #include "tools/stress/value.h"
 #include "tools/stress/worker_check.h"
 
+#define GLANCE_NS (100 * NS_PER_MS) /* at the flag that ends all */
+
 static const struct {
     const char *name;
     const char *word; /* on the command line */
@@ -353,6 +355,16 @@ static void call(struct hgi_worker *worker)
         sleep_until_ns(monotonic_ns() + NS_PER_MS);
 }
 
+/* Or until all is to end. */
+static void pause_for(const struct hgi_worker *worker, int64_t pause_ns)
+{
+    int64_t until_ns = monotonic_ns() + pause_ns;
+    for (int64_t now_ns = monotonic_ns();
+         now_ns < until_ns && !atomic_load_explicit(&worker->work->stop, memory_order_relaxed);
+         now_ns = monotonic_ns())
+        sleep_until_ns(until_ns - now_ns > GLANCE_NS ? now_ns + GLANCE_NS : until_ns);
+}
+
 void *hgi_worker_main(void *arg)
 {
     struct hgi_worker *worker = arg;
@@ -363,8 +375,7 @@ void *hgi_worker_main(void *arg)
     while (!atomic_load_explicit(&work->stop, memory_order_relaxed)) {
         call(worker);
         if (work->pause_ns)
-            sleep_until_ns(monotonic_ns() +
-                           (int64_t)(random_unit(&worker->random) * (double)work->pause_ns));
+            pause_for(worker, (int64_t)(random_unit(&worker->random) * (double)work->pause_ns));
     }
     if (worker->schedstat >= 0)
         close(worker->schedstat);
