@@ -48,6 +48,22 @@ static struct hgi_trial *made_trial(enum hgi_strategy strategy, uint32_t attempt
     return t;
 }
 
+Test(report, what_was_answered_late_before_the_outage_is_not_asked_for_after_it)
+{
+    struct hgi_trial *t = made_trial(HGI_STRATEGY_ALL, 0, 900 * NS_PER_MS);
+    for (uint32_t i = 0; i < 100; i++)
+        t->series.answered[i] = 23; /* 2,300 a second, of which 300 were late ones */
+    cr_assert_eq(hgi_herd_figures(t, NULL).back_ns, -1);
+    t->rate_per_s = 2000;
+    struct hgi_herd_figures f = hgi_herd_figures(t, NULL);
+    cr_expect(f.back_ns > 0 && f.back_ns <= 900 * NS_PER_MS);
+    cr_expect_float_eq(f.goodput_at_end, 1, 0.01);
+    cr_expect_float_eq(f.goodput_per_s, 2300, 1); /* told as it was */
+    t->rate_per_s = 2500;                         /* and less is not made more */
+    cr_expect_eq(hgi_herd_figures(t, NULL).back_ns, -1);
+    hgi_trial_free(t);
+}
+
 static struct hgi_herd_results *made_results(void)
 {
     struct hgi_herd_results *r = calloc(1, sizeof *r);

@@ -378,6 +378,7 @@ bool hgi_trial_run(struct hgi_trial *trial, const struct hgi_herd_settings *sett
     c.load.socket = c.path.socket;
     trial->server_seen = hgi_path_is_long(settings);
     trial->capacity_per_s = settings->capacity_per_s;
+    trial->rate_per_s = settings->rate;
     trial->down_ns = -1;
     trial->up_ns = -1;
     bool well = hgi_path_open(&c.path, settings, server, problem) &&

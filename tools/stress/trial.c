@@ -245,6 +245,9 @@ struct hgi_herd_figures hgi_herd_figures(const struct hgi_trial *trial,
     int64_t end_ns = trial->length_ns / HGI_BUCKET_NS * HGI_BUCKET_NS;
     double answered = rate(s->answered, s->count, warm_ns, before_ns);
     double failed = rate(s->failed, s->count, warm_ns, before_ns);
+    /* In an open loop there can be more: calls that came late made up for it. Nothing brings that back. */
+    double before =
+        trial->rate_per_s && answered > trial->rate_per_s ? trial->rate_per_s : answered;
     double last = rate(s->answered, s->count, end_ns - NS_PER_S, end_ns);
     struct hgi_herd_figures f = {
         .amplification = per(trial->attempts, trial->offered),
@@ -253,12 +256,12 @@ struct hgi_herd_figures hgi_herd_figures(const struct hgi_trial *trial,
             naive && naive->attempts_down ? per(trial->attempts_down, naive->attempts_down) : -1,
         .offered_per_s = answered + failed,
         .goodput_per_s = answered,
-        .goodput_at_end = answered > 0 ? last / answered : 0,
+        .goodput_at_end = before > 0 ? last / before : 0,
         .peak_per_s = peak(s->attempts, s->count, 10, 0),
         .peak_10ms_per_s = peak(s->attempts, s->count, 1, 0),
         .wasted = per(trial->wasted, trial->attempts),
         .false_opens = count_false_opens(trial),
-        .back_ns = back_after(trial, answered),
+        .back_ns = back_after(trial, before),
     };
     find_open_interval(trial, &f);
     add_server_side(trial, &f);

@@ -104,9 +104,10 @@ struct hgi_breaker_mark {
 struct hgi_trial {
     enum hgi_strategy strategy;
     uint32_t threads;
-    int64_t length_ns; /* that was run: less than planned if interrupted */
-    int64_t down_ns;   /* the server went; -1: it did not */
-    int64_t up_ns;     /* it answered again; -1: it did not */
+    uint32_t rate_per_s; /* open loop: calls that are due; 0: closed loop */
+    int64_t length_ns;   /* that was run: less than planned if interrupted */
+    int64_t down_ns;     /* the server went; -1: it did not */
+    int64_t up_ns;       /* it answered again; -1: it did not */
     struct hgi_series series;
     bool server_seen;        /* by a proxy before it */
     uint32_t capacity_per_s; /* of the server; 0: not limited */
