@@ -245,17 +245,36 @@ static void stores_into(const struct hgi_arguments *a, int destination,
     facts->kind = once ? HGI_CLASS_WRITE_ONCE : HGI_CLASS_WRITE;
 }
 
-/* SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [STORE destination] ... */
+/* A key of this pattern, weight_* or user_*->age, can be argv[destination]: what stands before the star
+ * is enough of a doubt. Without a star it names no key. */
+static bool can_name(const struct hgi_arguments *a, int pattern, int destination)
+{
+    if (pattern >= a->argc || destination >= a->argc)
+        return false;
+    const char *text = a->argv[pattern];
+    const char *star = memchr(text, '*', hgi_argument_length(a, pattern));
+    size_t before = star ? (size_t)(star - text) : 0;
+    return star && hgi_argument_length(a, destination) >= before &&
+           memcmp(a->argv[destination], text, before) == 0;
+}
+
+/* SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [STORE destination] ...
+ * What is sorted, and what it is sorted by, may be what the first run stored. */
 static void sort(const struct hgi_arguments *a, struct hgi_command_facts *facts)
 {
+    int destination = 0;
     for (int i = 2; i < a->argc; i++) {
         if (hgi_argument_is(a, i, "STORE"))
-            stores_into(a, ++i, facts);
+            stores_into(a, destination = ++i, facts);
         else if (hgi_argument_is(a, i, "BY") || hgi_argument_is(a, i, "GET"))
             i += 1;
         else if (hgi_argument_is(a, i, "LIMIT"))
             i += 2;
     }
+    for (int i = 2; i < a->argc && destination > 0; i++)
+        if ((hgi_argument_is(a, i, "BY") || hgi_argument_is(a, i, "GET")) &&
+            can_name(a, i + 1, destination))
+            facts->kind = HGI_CLASS_WRITE_ONCE;
 }
 
 static void georadius_options(const struct hgi_arguments *a, int from,
@@ -352,14 +371,34 @@ static void xread(const struct hgi_arguments *a, struct hgi_command_facts *facts
     }
 }
 
-/* MIGRATE host port key|"" database timeout [options] [KEYS key ...] */
+/* XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT n]: a run by ~ ends when it has removed n entries (10,000
+ * or so if nothing is said), and the next one goes on; without a limit it removes all that it will. */
+static void xtrim(const struct hgi_arguments *a, struct hgi_command_facts *facts)
+{
+    static const char *const nearly[] = { "~", NULL };
+    static const char *const limit[] = { "LIMIT", NULL };
+    long count = -1;
+    int at = find_any(a, 4, limit, NULL);
+    if (at > 0)
+        (void)read_integer(a, at + 1, &count);
+    if (find_any(a, 2, nearly, NULL) && count != 0)
+        facts->kind = HGI_CLASS_WRITE_ONCE;
+}
+
+/* MIGRATE host port key|"" database timeout [COPY] [REPLACE] [AUTH password | AUTH2 user password]
+ * [KEYS key ...]. A password is not taken for the word KEYS, nor for what is behind it. */
 static void migrate(const struct hgi_arguments *a, struct hgi_command_facts *facts)
 {
-    static const char *const keys[] = { "KEYS", NULL };
     if (facts->key_index == 0 || hgi_argument_length(a, facts->key_index) > 0)
         return;
-    int at = find_any(a, 6, keys, NULL);
-    facts->key_index = at > 0 && at + 1 < a->argc ? at + 1 : 0;
+    int at = 6;
+    for (; at < a->argc && !hgi_argument_is(a, at, "KEYS"); at++) {
+        if (hgi_argument_is(a, at, "AUTH"))
+            at += 1;
+        else if (hgi_argument_is(a, at, "AUTH2"))
+            at += 2;
+    }
+    facts->key_index = at + 1 < a->argc ? at + 1 : 0;
 }
 
 static void acl_log(const struct hgi_arguments *a, struct hgi_command_facts *facts)
@@ -390,6 +429,7 @@ static rule_fn *const rules[HGI_RULES] = {
     [HGI_RULE_STORE_AT_2] = store_at_2,
     [HGI_RULE_XADD] = xadd,
     [HGI_RULE_XREAD] = xread,
+    [HGI_RULE_XTRIM] = xtrim,
     [HGI_RULE_ZADD] = zadd,
 };
 

@@ -35,6 +35,7 @@ enum hgi_command_rule_id {
     HGI_RULE_STORE_AT_2,
     HGI_RULE_XADD,
     HGI_RULE_XREAD,
+    HGI_RULE_XTRIM,
     HGI_RULE_ZADD,
     HGI_RULES
 };

@@ -73,17 +73,30 @@ static const struct command_row *find(const char name[static HGI_NAME_SIZE])
     return NULL;
 }
 
+/* The first word of a command, as a name. */
+static bool first_word(char name[static HGI_NAME_SIZE], const struct hgi_arguments *a)
+{
+    memset(name, 0, HGI_NAME_SIZE);
+    return a->argc > 0 && add_word(name, 0, a->argv[0], hgi_argument_length(a, 0));
+}
+
+/* A space and the second behind the first. */
+static bool second_word(char name[static HGI_NAME_SIZE], const struct hgi_arguments *a)
+{
+    size_t length = strlen(name);
+    if (a->argc < 2 || !add_word(name, length + 1, a->argv[1], hgi_argument_length(a, 1)))
+        return false;
+    name[length] = ' ';
+    return true;
+}
+
 static const struct command_row *row_of(const struct hgi_arguments *a)
 {
-    char name[HGI_NAME_SIZE] = { 0 };
-    if (a->argc < 1 || !add_word(name, 0, a->argv[0], hgi_argument_length(a, 0)))
+    char name[HGI_NAME_SIZE];
+    if (!first_word(name, a))
         return NULL;
     const struct command_row *row = find(name);
-    if (!row || !(row->marks & CONTAINER) || a->argc < 2)
-        return row;
-    size_t length = strlen(name);
-    name[length] = ' ';
-    if (!add_word(name, length + 1, a->argv[1], hgi_argument_length(a, 1)))
+    if (!row || !(row->marks & CONTAINER) || !second_word(name, a))
         return row;
     const struct command_row *subcommand = find(name);
     return subcommand ? subcommand : row;
@@ -162,15 +175,17 @@ static const struct hgi_command_rule *rule_of(const struct hgi_settings *setting
 }
 
 const struct hgi_class *hgi_command_class(const struct hgi_settings *settings,
-                                          const struct hgi_command_facts *facts, const char *name,
-                                          size_t name_length)
+                                          const struct hgi_command_facts *facts, int argc,
+                                          const char *const *argv, const size_t *lengths)
 {
+    struct hgi_arguments arguments = { argc, argv, lengths };
+    char word[HGI_NAME_SIZE], words[HGI_NAME_SIZE];
     const struct hgi_command_rule *rule = NULL;
-    if (settings->command_count > 0 && facts->name)
-        rule = rule_of(settings, facts->name);
-    if (settings->command_count > 0 && !rule) {
-        char word[HGI_NAME_SIZE] = { 0 };
-        if (add_word(word, 0, name, name_length))
+    if (settings->command_count > 0 && first_word(word, &arguments)) {
+        memcpy(words, word, sizeof words);
+        if (second_word(words, &arguments))
+            rule = rule_of(settings, words);
+        if (!rule)
             rule = rule_of(settings, word);
     }
     return &settings->classes[rule ? rule->class_index : (uint32_t)facts->kind];

@@ -34,10 +34,11 @@ struct hgi_command_facts hgi_command_look(int argc, const char *const *argv, con
 /* Whether it may go to any connection of a pool: it leaves nothing behind on the one it had. */
 bool hgi_command_allowed_in_pool(const struct hgi_command_facts *facts);
 
-/* The class for it under these settings: the file's "commands" first ("CLIENT LIST" before
- * "CLIENT"), then the table. `name` is the command as it was given, argv[0]. */
+/* The class for it under these settings: the file's "commands" first (of the first two words before
+ * that of the first: "CLIENT LIST" before "CLIENT", "FT.CONFIG SET" before "FT.CONFIG"), then `facts`,
+ * which are those of the same argv. argc is 1 at the least. */
 const struct hgi_class *hgi_command_class(const struct hgi_settings *settings,
-                                          const struct hgi_command_facts *facts, const char *name,
-                                          size_t name_length);
+                                          const struct hgi_command_facts *facts, int argc,
+                                          const char *const *argv, const size_t *lengths);
 
 #endif

@@ -30,15 +30,18 @@ static int compare_commands(const void *a, const void *b)
                   ((const struct hgi_command_rule *)b)->name);
 }
 
-/* A command's name in capitals: words of visible characters with one space between them. */
+/* A command's name in capitals: one or two words of visible characters with a space between them. */
 static hg_status command_name(struct hgi_decoder *decoder, const struct hgi_node *node,
                               char out[static HGI_NAME_SIZE])
 {
     const char *key = node->item->string;
     size_t length = strlen(key);
     bool well = length > 0 && length < HGI_NAME_SIZE && key[0] != ' ' && key[length - 1] != ' ';
-    for (size_t i = 0; well && i < length; i++)
-        well = key[i] >= ' ' && key[i] <= '~' && !(key[i] == ' ' && key[i + 1] == ' ');
+    unsigned spaces = 0;
+    for (size_t i = 0; well && i < length; i++) {
+        spaces += key[i] == ' ';
+        well = key[i] >= ' ' && key[i] <= '~' && spaces <= 1;
+    }
     if (!well)
         return hgi_document_fail(decoder->document, node, HGI_AT_KEY,
                                  "not the name of a command; write one like \"MY.CMD\" or \"CLIENT "

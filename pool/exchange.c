@@ -87,7 +87,7 @@ hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_sett
         goto out;
     }
     command->facts = hgi_command_look((int)argc, argv, lengths);
-    command->op_class = hgi_command_class(settings, &command->facts, argv[0], lengths[0]);
+    command->op_class = hgi_command_class(settings, &command->facts, (int)argc, argv, lengths);
     copy_name(command->name, argv[0], lengths[0]);
     command->key = NULL;
     command->key_length = 0;

@@ -1,5 +1,5 @@
 /* Commands as they are written, with what the library says of them. test_commands.c holds the
- * library to this list; test_commands_server.c holds this list to a server, which runs each one
+ * library to this list; test_commands_twice.c holds this list to a server, which runs each one
  * twice. Words are parted by spaces; '' is the empty word. */
 #ifndef HERDGATE_TESTS_POLICY_COMMAND_SAMPLES_H
 #define HERDGATE_TESTS_POLICY_COMMAND_SAMPLES_H
@@ -28,6 +28,7 @@ struct command_sample {
 /* The keys that the server test makes before each of them. */
 static const char *const sample_keys[] = {
     "MSET str 5 str2 hello bits a num 10",
+    "MSET weight_a 3 weight_b 2 weight_c 4 weight_d 1 name_a A name_b B name_c C name_d D",
     "RPUSH list a b c d a b c d",
     "RPUSH list2 x y z",
     "SADD set a b c d",
@@ -119,6 +120,9 @@ static const struct command_sample samples[] = {
     { "SORT list ALPHA STORE new", WRITE, 1, PLAIN },
     { "SORT list BY nosort LIMIT 1 3 STORE list", ONCE, 1, PLAIN },
     { "SORT list BY STORE GET STORE LIMIT 0 1", READ, 1, PLAIN },
+    { "SORT list BY weight_* STORE weight_a", ONCE, 1, PLAIN },
+    { "SORT list BY nosort STORE name_b GET name_*", ONCE, 1, PLAIN },
+    { "SORT list BY weight_* GET name_* GET # STORE new", WRITE, 1, PLAIN },
     { "SORT_RO list ALPHA", READ, 1, PLAIN },
     { "OBJECT ENCODING str", READ, 2, PLAIN },
     { "MEMORY USAGE str", READ, 2, PLAIN },
@@ -133,6 +137,8 @@ static const struct command_sample samples[] = {
     { "MIGRATE localhost 6380 str 0 1000", ONCE, 3, NOT_RUN },
     { "MIGRATE localhost 6380 '' 0 1000 COPY KEYS str str2", ONCE, 8, NOT_RUN },
     { "MIGRATE localhost 6380 '' 0 1000", ONCE, 0, NOT_RUN },
+    { "MIGRATE localhost 6380 '' 0 1000 AUTH keys secret", ONCE, 0, NOT_RUN },
+    { "MIGRATE localhost 6380 '' 0 1000 AUTH2 keys secret KEYS str", ONCE, 10, NOT_RUN },
     /* hashes */
     { "HGETALL hash", READ, 1, PLAIN },
     { "HSCAN hash 0", READ, 1, PLAIN },
@@ -230,6 +236,10 @@ static const struct command_sample samples[] = {
     { "XADD stream MAXLEN 2 9-9 f v", WRITE, 1, REFUSED_AGAIN },
     { "XDEL stream 1-1", WRITE, 1, PLAIN },
     { "XTRIM stream MAXLEN 2", WRITE, 1, PLAIN },
+    { "XTRIM stream MINID = 2-1", WRITE, 1, PLAIN },
+    { "XTRIM long MAXLEN ~ 10 LIMIT 0", WRITE, 1, PLAIN },
+    { "XTRIM long MAXLEN ~ 10 LIMIT 100", ONCE, 1, PLAIN },
+    { "XTRIM long MAXLEN ~ 10", ONCE, 1, DOUBT },
     { "XACK stream g 1-1", WRITE, 1, PLAIN },
     { "XSETID stream 9-9", WRITE, 1, PLAIN },
     { "XCLAIM stream g c2 0 1-1", ONCE, 1, DOUBT },

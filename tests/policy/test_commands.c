@@ -211,7 +211,7 @@ static long class_of(const struct hgi_settings *settings, const char *line)
     struct words w;
     split(&w, line);
     struct hgi_command_facts facts = hgi_command_look(w.argc, w.argv, NULL);
-    return hgi_command_class(settings, &facts, w.argv[0], strlen(w.argv[0])) - settings->classes;
+    return hgi_command_class(settings, &facts, w.argc, w.argv, NULL) - settings->classes;
 }
 
 Test(commands, the_files_own_word_on_a_command_comes_first)
@@ -220,14 +220,20 @@ Test(commands, the_files_own_word_on_a_command_comes_first)
     struct hgi_command_rule rules[] = { { "CLIENT", HGI_CLASS_ADMIN },
                                         { "CLIENT LIST", OWN },
                                         { "CONFIG", OWN },
+                                        { "FT.CONFIG", HGI_CLASS_READ },
+                                        { "FT.CONFIG SET", HGI_CLASS_ADMIN },
                                         { "FT.SEARCH", HGI_CLASS_READ },
                                         { "GET", OWN } };
-    struct hgi_settings plain = settings_with(NULL, 0), ruled = settings_with(rules, 5);
+    struct hgi_settings plain = settings_with(NULL, 0),
+                        ruled = settings_with(rules, COUNT_OF(rules));
     cr_expect_eq(class_of(&plain, "get k"), HGI_CLASS_READ);
     cr_expect_eq(class_of(&plain, "ft.search i q"), HGI_CLASS_WRITE_ONCE);
     cr_expect_eq(class_of(&plain, "SET k v NX"), HGI_CLASS_WRITE_ONCE);
     cr_expect_eq(class_of(&ruled, "get k"), OWN);
     cr_expect_eq(class_of(&ruled, "ft.search i q"), HGI_CLASS_READ);
+    cr_expect_eq(class_of(&ruled, "ft.config get x"), HGI_CLASS_READ);
+    cr_expect_eq(class_of(&ruled, "ft.config set x y"), HGI_CLASS_ADMIN);
+    cr_expect_eq(class_of(&ruled, "ft.config"), HGI_CLASS_READ);
     cr_expect_eq(class_of(&ruled, "FT.SEARC i q"), HGI_CLASS_WRITE_ONCE);
     cr_expect_eq(class_of(&ruled, "client list"), OWN);
     cr_expect_eq(class_of(&ruled, "client id"), HGI_CLASS_ADMIN);

@@ -91,9 +91,8 @@ static bool find_class(struct hgi_explanation *e, const struct request *request,
                                e->source->name, request->class_name);
     }
     keep_command(e, request);
-    const char *name = request->argv[0];
     e->facts = hgi_command_look(request->argc, request->argv, NULL);
-    e->op_class = hgi_command_class(e->settings, &e->facts, name, strlen(name));
+    e->op_class = hgi_command_class(e->settings, &e->facts, request->argc, request->argv, NULL);
     e->by_file = e->op_class != &e->settings->classes[e->facts.kind];
     if (e->facts.key_index > 0)
         e->key = request->argv[e->facts.key_index];
