@@ -71,7 +71,7 @@ static void user_attempt(void *arg, struct hgi_attempt *attempt)
 static struct hg_run_options options_of(const struct hg_run_options *options)
 {
     struct hg_run_options full = HG_RUN_OPTIONS_INIT;
-    if (options && options->size >= sizeof options->size) {
+    if (options) {
         size_t size = options->size < sizeof full ? options->size : sizeof full;
         memcpy(&full, options, size);
         full.size = sizeof full;
@@ -85,6 +85,10 @@ hg_status hg_run(hg_policy *policy, const struct hg_run_options *options, hg_run
     if (!policy || !fn)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_run: %s is NULL; give one",
                              policy ? "fn" : "policy");
+    if (options && options->size < sizeof options->size)
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "hg_run: options.size is %zu; start from HG_RUN_OPTIONS_INIT",
+                             options->size);
     struct hg_run_options given = options_of(options);
     const struct hgi_settings *settings = &policy->settings;
     const char *class_name = given.op_class ? given.op_class : "write_once";

@@ -38,6 +38,7 @@ void hg_policy_drop(hg_policy *policy)
     free(policy->settings.rules);
     free(policy->settings.class_rules);
     explicit_bzero(&policy->settings.server, sizeof policy->settings.server);
+    explicit_bzero(policy->settings.setup, sizeof policy->settings.setup);
     free(policy);
 }
 

@@ -77,13 +77,45 @@ static hg_status decode_password_file(struct hgi_decoder *decoder, const struct 
         return hgi_document_fail(decoder->document, node, HGI_AT_VALUE, "cannot open \"%s\": %s",
                                  hgi_quote(quoted, node->item->valuestring),
                                  strerrordesc_np(errno));
+    setvbuf(file, NULL, _IONBF, 0); /* or a buffer would keep a copy */
     size_t length = fread(secret, 1, sizeof secret - 1, file);
-    secret[length] = '\0';
+    int error = ferror(file) ? errno : 0;
     fclose(file);
-    secret[strcspn(secret, "\r\n")] = '\0'; /* the first line is the password */
-    status = keep_secret(decoder, node, secret);
+    secret[length] = '\0';
+    size_t line = strcspn(secret, "\r\n"); /* the first line is the password */
+    if (error)
+        status =
+            hgi_document_fail(decoder->document, node, HGI_AT_VALUE, "cannot read \"%s\": %s",
+                              hgi_quote(quoted, node->item->valuestring), strerrordesc_np(error));
+    else if (line < length && secret[line] == '\0')
+        status = hgi_document_fail(decoder->document, node, HGI_AT_VALUE,
+                                   "the password in \"%s\" has a zero byte; it must be text",
+                                   hgi_quote(quoted, node->item->valuestring));
+    secret[line] = '\0';
+    if (status == HG_OK)
+        status = keep_secret(decoder, node, secret);
     explicit_bzero(secret, sizeof secret);
     return status;
+}
+
+/* Which of two would hold must not depend on the order of an object's keys. */
+static hg_status one_password(struct hgi_decoder *decoder, const struct hgi_node *node)
+{
+    static const char *const keys[] = { "password", "password_env", "password_file" };
+    const char *found = NULL;
+    const struct hgi_node *child = hgi_node_first(decoder->document, node);
+    for (; child; child = hgi_node_next(decoder->document, child)) {
+        for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+            if (strcmp(child->item->string, keys[i]) != 0)
+                continue;
+            if (found)
+                return hgi_document_fail(decoder->document, child, HGI_AT_KEY,
+                                         "\"%s\" gives the password already; remove one of the two",
+                                         found);
+            found = keys[i];
+        }
+    }
+    return HG_OK;
 }
 
 static hg_status decode_username(struct hgi_decoder *decoder, const struct hgi_node *node,
@@ -263,7 +295,8 @@ hg_status hgi_decode_server(struct hgi_decoder *decoder, const struct hgi_node *
     if (status < 0)
         return status;
     const struct hgi_node *url = hgi_node_member(decoder->document, node, "url");
-    if (url)
+    status = one_password(decoder, node);
+    if (url && status == HG_OK)
         status = hgi_decode_field(decoder, url, url_field, decoder->settings);
     if (status == HG_OK)
         status = hgi_decode_object(decoder, node, server_fields, decoder->settings);

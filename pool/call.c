@@ -213,7 +213,10 @@ hg_status hgi_call_options_read(struct hg_call_options *out, const struct hg_cal
                                 const struct hgi_class **op_class, struct hg_error *err)
 {
     *out = (struct hg_call_options)HG_CALL_OPTIONS_INIT;
-    if (options && options->size >= sizeof options->size)
+    if (options && options->size < sizeof options->size)
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "options.size is %zu; start from HG_CALL_OPTIONS_INIT", options->size);
+    if (options)
         memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
     if (out->flags != 0)
         return hgi_error_set(err, HG_ERR_VALIDATION,

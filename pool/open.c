@@ -232,7 +232,11 @@ hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *options, hg_
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_pool_open: %s is NULL; give one",
                              out ? "policy" : "out");
     struct hg_pool_options given = HG_POOL_OPTIONS_INIT;
-    if (options && options->size >= sizeof options->size)
+    if (options && options->size < sizeof options->size)
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "hg_pool_open: options.size is %zu; start from HG_POOL_OPTIONS_INIT",
+                             options->size);
+    if (options)
         memcpy(&given, options, options->size < sizeof given ? options->size : sizeof given);
     hg_pool *pool = allocate(policy->settings.pool.max_size);
     if (!pool)

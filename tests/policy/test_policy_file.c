@@ -1,8 +1,10 @@
 /* The policy file: what it sets, and what is wrong with one, with line, column and pointer. */
 #include <criterion/criterion.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "breaker/clock.h"
 #include "policy/classify.h"
@@ -217,6 +219,41 @@ Test(policy_file, secrets_are_not_in_errors)
     cr_assert_null(strstr(err.message, "hunter2"), "%s", err.message);
     cr_assert_null(parse("{\"server\": {\"password\": \"hunter2\", \"nosuch\": 1}}", &err));
     cr_assert_null(strstr(err.message, "hunter2"), "%s", err.message);
+}
+
+/* The first line is the password; what is no text is not cut to one. */
+Test(policy_file, a_password_file_holds_a_line_of_text)
+{
+    static const struct {
+        const char *bytes;
+        size_t length;
+        const char *password; /* NULL: refused */
+    } files[] = {
+        { "hunter2", 7, "hunter2" },
+        { "hunter2\n", 8, "hunter2" },
+        { "hunter2\r\nmore", 13, "hunter2" },
+        { "hunter2\n\0", 9, "hunter2" },
+        { "hun\0ter2\n", 9, NULL },
+        { "\nhunter2", 8, NULL },
+        { "", 0, NULL },
+    };
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[] = "/tmp/herdgate-password-XXXXXX";
+        char text[128];
+        struct hg_error err = HG_ERROR_INIT;
+        int fd = mkstemp(path);
+        cr_assert_geq(fd, 0);
+        cr_assert_eq(write(fd, files[i].bytes, files[i].length), (ssize_t)files[i].length);
+        close(fd);
+        snprintf(text, sizeof text, "{\"server\": {\"password_file\": \"%s\"}}", path);
+        hg_policy *policy = parse(text, &err);
+        unlink(path);
+        cr_expect_null(strstr(err.message, "hunter2"), "file %zu: %s", i, err.message);
+        cr_assert_eq(policy != NULL, files[i].password != NULL, "file %zu: %s", i, err.message);
+        if (policy)
+            cr_expect_str_eq(policy->settings.server.password, files[i].password, "file %zu", i);
+        hg_policy_drop(policy);
+    }
 }
 
 Test(policy_file, a_file_that_cannot_be_read_says_so)
