@@ -114,7 +114,7 @@ stage_debian_12() {
         nothing_left'
 }
 
-# Redis 8 and hiredis 1.x, with TLS; then what concerns connections against Valkey.
+# Redis 8 and hiredis 1.x, with TLS; then what concerns connections against Valkey, and a build with probes.
 # shellcheck disable=SC2016
 stage_debian_13() {
     try_system trixie '"$clone/tests/run"
@@ -126,6 +126,19 @@ stage_debian_13() {
         else
             tail -n 3 /root/valkey.log
             echo "  skipped: Valkey cannot be installed there"
+        fi
+        if DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends \
+            systemtap-sdt-dev >/root/probes.log 2>&1; then
+            { cmake -G Ninja -S "$clone" -B /root/probes -DHERDGATE_USDT=ON -DHERDGATE_WERROR=ON \
+                -DHERDGATE_TESTS=OFF -DHERDGATE_TOOLS=OFF && cmake --build /root/probes; } \
+                >/root/probes.log 2>&1 || {
+                tail -n 40 /root/probes.log
+                exit 1
+            }
+            "$clone/tests/pool/check_probes" /root/probes/libherdgate.so "$clone/README.md" ON
+        else
+            tail -n 3 /root/probes.log
+            echo "  skipped: sys/sdt.h cannot be installed there"
         fi'
 }
 

@@ -26,6 +26,7 @@
 #include "breaker/clock.h"
 #include "breaker/error.h"
 #include "breaker/machine.h"
+#include "breaker/probe.h"
 
 enum place { PLACE_FREE, PLACE_LISTENING, PLACE_LEAVING };
 
@@ -178,6 +179,7 @@ static void deliver_first(struct hgi_events *events)
             event->from = events->last_state;
         events->last_order = node->order;
         events->last_state = event->to;
+        HGI_PROBE3(breaker, (int)event->from, (int)event->to, event->generation);
         tell(events, event);
     }
     free(node);

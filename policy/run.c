@@ -16,6 +16,7 @@
 #include "breaker/breaker.h"
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/probe.h"
 #include "policy/budget.h"
 #include "policy/loop.h"
 #include "policy/random.h"
@@ -356,9 +357,15 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
                                        .error = run->record };
         if (!admitted(run, &attempt, &status))
             return status;
-        if (attempt.number > 1)
+        if (attempt.number > 1) {
             count(run, HGI_COUNT_RETRY);
+            HGI_PROBE4(retry, run->call->operation, attempt.number, (int)run->cause,
+                       run->progress.previous_delay_ns);
+        }
+        HGI_PROBE2(attempt__begin, run->call->operation, attempt.number);
         fn(arg, &attempt);
+        HGI_PROBE4(attempt__end, run->call->operation, attempt.number, (int)attempt.status,
+                   attempt.server_ns);
         if (attempt.status < 0 && !attempt.refused)
             hgi_classify_in_class(run->call->settings, run->call->op_class, &attempt.verdict);
         report(run, &attempt);

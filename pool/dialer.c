@@ -22,6 +22,7 @@
 #include "breaker/breaker.h"
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/probe.h"
 #include "policy/random.h"
 #include "pool/dial.h"
 #include "pool/internal.h"
@@ -249,6 +250,7 @@ static void dial_once(hg_pool *pool)
         pool->breaker && hgi_breaker_admit(pool->breaker, HGI_ADMIT_NO_PROBE, &terms.permit);
     hgi_count(&pool->counters.dials);
     int64_t began_ns = hgi_now_ns();
+    HGI_PROBE2(dial__begin, pool, (uint32_t)(slot - pool->slots));
     struct hgi_endpoint endpoint = *terms.endpoint;
     struct hgi_dial_request request = {
         .endpoint = &endpoint,
@@ -265,6 +267,7 @@ static void dial_once(hg_pool *pool)
                 hgi_dial(&request, &conn, &fault, text, sizeof text);
     explicit_bzero(&endpoint, sizeof endpoint);
     int64_t took_ns = hgi_now_ns() - began_ns;
+    HGI_PROBE4(dial__end, pool, (uint32_t)(slot - pool->slots), (int)well, took_ns);
 
     pthread_mutex_lock(&pool->mutex);
     if (well)

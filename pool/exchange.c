@@ -12,6 +12,7 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/probe.h"
 
 enum { ARGUMENTS_ON_STACK = 64 };
 
@@ -146,6 +147,7 @@ void hgi_lease_end(struct hg_lease *lease, int64_t now_ns)
     atomic_store_explicit(&slot->lease_number,
                           atomic_load_explicit(&slot->lease_number, memory_order_relaxed) + 1,
                           memory_order_relaxed);
+    HGI_PROBE3(give, lease->pool, (uint32_t)(slot - lease->pool->slots), took_ns);
     hgi_give(lease->pool, slot, now_ns);
 }
 

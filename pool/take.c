@@ -20,6 +20,7 @@
 #include "breaker/breaker.h"
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/probe.h"
 #include "pool/deadlock.h"
 #include "pool/internal.h"
 #include "pool/mend.h"
@@ -38,6 +39,7 @@ static bool hand_over(hg_pool *pool, struct hgi_slot *slot, bool *looked)
     pthread_mutex_unlock(&pool->mutex);
     if (!waiter)
         return false;
+    HGI_PROBE2(hand__off, pool, (uint32_t)(slot - pool->slots));
     hgi_unpark(&waiter->word);
     return true;
 }
@@ -268,9 +270,14 @@ hg_status hgi_take(hg_pool *pool, struct hgi_take *take, struct hg_error *err)
     take->queued_ns = take->queue_ns = take->dial_ns = 0;
     if (hgi_queue_length(pool) == 0 || !hgi_queue_is_strict(pool, take->now_ns))
         take->slot = own_fit(pool);
+    hg_status status = HG_OK;
+    if (!take->slot) {
+        HGI_PROBE2(wait__begin, pool, hgi_queue_length(pool));
+        status = wait_in_queue(pool, take, err);
+        HGI_PROBE3(wait__end, pool, (int)status, take->queue_ns);
+    }
     if (take->slot)
-        return HG_OK;
-    hg_status status = wait_in_queue(pool, take, err);
+        HGI_PROBE2(take, pool, (uint32_t)(take->slot - pool->slots));
     if (status == HG_ERR_POOL_TIMEOUT && err)
         hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_POOL_TIMEOUT,
                                                      .elapsed_ns = take->queue_ns,
