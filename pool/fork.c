@@ -8,6 +8,9 @@
  * pool then revives it: slots, descriptors and threads of its own, and a snapshot in which no call of
  * the parent is counted.
  *
+ * A handshake of TLS takes locks that are not ours, and that nobody frees in a child: fork() waits for the
+ * step that is under way, which is never longer than OpenSSL computes.
+ *
  * So that the child finds every descriptor and never one too many, making or closing one and noting it
  * is one step under the lock that fork() takes as well.
  *
@@ -17,8 +20,8 @@
  * The parent's slots stay as they are, with their connections' memory: the forking thread may be
  * inside a call and hold a lease, whose handle must lead to something that says no.
  *
- * Invariants: the registry's mutex is taken before a pool's; `closing` is HGI_FORKED from the
- * preparation to the revival, and no call is inside meanwhile.
+ * Invariants: the lock of the handshakes is taken before the registry's mutex, and that before a pool's;
+ * `closing` is HGI_FORKED from the preparation to the revival, and no call is inside meanwhile.
  */
 #include "pool/fork.h"
 
@@ -36,6 +39,9 @@
 enum { MARK_WIPED = 0, MARK_PREPARED = 1, MARK_BEING_PREPARED = 2 };
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER; /* guards `pools` and the notes */
+/* Read-locked in steps of handshakes, write-locked by fork(), which they do not keep waiting. */
+static const pthread_rwlock_t unlocked = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+static pthread_rwlock_t handshakes = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static hg_pool *pools;
 static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
 
@@ -50,6 +56,16 @@ void hgi_descriptors_lock(void)
 void hgi_descriptors_unlock(void)
 {
     pthread_mutex_unlock(&registry);
+}
+
+void hgi_handshake_step_begin(void)
+{
+    pthread_rwlock_rdlock(&handshakes);
+}
+
+void hgi_handshake_step_end(void)
+{
+    pthread_rwlock_unlock(&handshakes);
 }
 
 int hgi_socket_open(int family, int type, hgi_descriptor_note *note)
@@ -123,6 +139,7 @@ static void prepare_pool(hg_pool *pool)
 static void prepare_all(void)
 {
     pthread_mutex_init(&registry, NULL);
+    handshakes = unlocked;
     hgi_thread_id_forget();
     for (hg_pool *pool = pools; pool; pool = pool->next_pool)
         prepare_pool(pool);
@@ -147,6 +164,7 @@ void hgi_fork_prepare_late(void)
 
 static void before_fork(void)
 {
+    pthread_rwlock_wrlock(&handshakes);
     pthread_mutex_lock(&registry);
     for (hg_pool *pool = pools; pool; pool = pool->next_pool) {
         pthread_mutex_lock(&pool->mutex);
@@ -161,6 +179,7 @@ static void after_fork_in_parent(void)
         pthread_mutex_unlock(&pool->mutex);
     }
     pthread_mutex_unlock(&registry);
+    pthread_rwlock_unlock(&handshakes);
 }
 
 static void after_fork_in_child(void)

@@ -31,6 +31,13 @@ static inline void hgi_descriptor_note_down(hgi_descriptor_note *note, int fd)
 int hgi_socket_open(int family, int type, hgi_descriptor_note *note);
 void hgi_socket_close(int fd, hgi_descriptor_note *note);
 
+/* A step of a TLS handshake: it takes locks inside of OpenSSL and of the C library (that of time zones, for
+ * the dates of certificates), which a child would find held by a thread that it has not got, for ever.
+ * No fork() comes in between. May run in several threads at a time; nothing in it may wait for the
+ * network. */
+void hgi_handshake_step_begin(void);
+void hgi_handshake_step_end(void);
+
 /* From now on a child's copy of the pool is made fit for the child. False: out of memory. */
 bool hgi_fork_watch(hg_pool *pool);
 void hgi_fork_unwatch(hg_pool *pool);

@@ -33,6 +33,7 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "pool/fork.h"
 
 enum { RECORD_SIZE = 16384 }; /* bytes of ours that a TLS record holds at most */
 
@@ -199,8 +200,10 @@ static bool is_refused(const SSL *ssl, char *text, size_t size)
 static bool shake_hands(struct hgi_tls *tls, int64_t deadline_ns, char *text, size_t size)
 {
     for (;;) {
+        hgi_handshake_step_begin();
         ERR_clear_error();
         int result = SSL_connect(tls->ssl);
+        hgi_handshake_step_end();
         if (result == 1)
             return true;
         if (is_refused(tls->ssl, text, size))
@@ -265,8 +268,11 @@ struct hgi_tls *hgi_tls_start(redisContext *context, const struct hgi_endpoint *
         return NULL;
     }
     tls->fd = context->fd;
+    hgi_handshake_step_begin();
     tls->ssl = new_session(endpoint, settings, text, text_size);
-    if (!tls->ssl || !begin(tls, context, text, text_size)) {
+    bool begun = tls->ssl && begin(tls, context, text, text_size);
+    hgi_handshake_step_end();
+    if (!begun) {
         free(tls);
         return NULL;
     }

@@ -1,5 +1,5 @@
 # Tests of the connection itself, with networks and servers of their own.
-add_library(pool_connection_support STATIC hostile.c relay.c)
+add_library(pool_connection_support STATIC hostile.c relay.c tls_server.c)
 target_link_libraries(pool_connection_support PUBLIC pool_test_support)
 
 foreach(topic dirt fence hostile raw setup tls)

@@ -11,6 +11,7 @@
 
 #include "pool/internal.h"
 #include "tests/pool/support.h"
+#include "tests/pool/tls_server.h"
 
 enum { BUSY = 8, FORKS = 100, CHILD_CALLS = 10, CHILD_SECONDS = 100 };
 
@@ -280,6 +281,103 @@ static void a_copy_that_is_not_used_is_closed_like_any_other(void)
     close_pool(pool);
 }
 
+/* --- TLS --- */
+
+static void open_encrypted(unsigned port, const char *folder, const char *size)
+{
+    char url[64], json[800];
+    snprintf(url, sizeof url, "rediss://127.0.0.1:%u", port);
+    snprintf(json, sizeof json,
+             "{\"server\": {\"tls\": {\"ca_file\": \"%s/ca.pem\"}}, \"pool\": {\"max_size\": %s, "
+             "\"connect_timeout\": \"60s\"}, " PATIENT "}",
+             folder, size);
+    pool = open_pool(url, json);
+}
+
+/* A child's exit() runs what OpenSSL has to say at the end of a process. */
+static void use_the_pool_and_exit(void)
+{
+    use_the_pool();
+    exit(0);
+}
+
+static void sessions_of_a_busy_parent_are_its_own(void)
+{
+    pthread_t threads[BUSY];
+    atomic_store(&stop, false);
+    for (unsigned i = 0; i < BUSY; i++)
+        require(pthread_create(&threads[i], NULL, busy_main, NULL) == 0);
+    for (unsigned i = 0; i < FORKS / 4; i++) {
+        wait_for(so_many_calls, (void *)(uintptr_t)(atomic_load(&calls) + 1), "calls go on");
+        in_child(fork, i % 2 == 0 ? use_the_pool : use_the_pool_and_exit);
+    }
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < BUSY; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void shake_hands_too(void)
+{
+    require(open_sockets() == sockets_without_pool);
+    echo("child", 0);
+    close_in_child();
+}
+
+/* Each lease is a new connection, so some thread of the pool nearly always shakes hands. */
+static void handshakes_of_the_parent_are_not_in_the_childs_way(void)
+{
+    pthread_t threads[BUSY];
+    atomic_store(&stop, false);
+    for (unsigned i = 0; i < BUSY; i++)
+        require(pthread_create(&threads[i], NULL, churn_main, NULL) == 0);
+    for (unsigned i = 0; i < 2 * FORKS; i++) {
+        wait_for(so_many_calls, (void *)(uintptr_t)(atomic_load(&calls) + 1), "calls go on");
+        in_child(fork, shake_hands_too);
+    }
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < BUSY; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void an_encrypted_session_of_the_parent_is_none_of_the_child(void)
+{
+    const char *why;
+    unsigned port;
+    const char *folder = tls_folder_make(&why);
+    struct hgi_private_server *encrypted = NULL;
+    if (folder)
+        encrypted = tls_server_start("here", "no", &port, &why);
+    if (!encrypted) {
+        printf("  skipped: %s\n", why);
+        tls_folder_remove();
+        return;
+    }
+    sockets_without_pool = open_sockets();
+    open_encrypted(port, folder, "6");
+    sessions_of_a_busy_parent_are_its_own();
+    struct hg_pool_stats stats = stats_now();
+    require(stats.dials <= 6 && stats.failures == 0 && stats.retired == 0);
+    close_pool(pool);
+
+    open_encrypted(port, folder, "4");
+    handshakes_of_the_parent_are_not_in_the_childs_way();
+    close_pool(pool);
+
+    open_encrypted(port, folder, "1");
+    require(hg_acquire(pool, &lease, NULL, NULL) == HG_OK);
+    in_child(fork, try_the_parents_lease);
+    expect_that_the_lease_is_ours();
+    in_child(_Fork, try_the_parents_lease);
+    expect_that_the_lease_is_ours();
+    hg_release(lease, HG_OK);
+    echo("parent", 0);
+    stats = stats_now();
+    require(stats.dials == 1 && stats.failures == 0 && stats.retired == 0);
+    close_pool(pool);
+    hgi_private_server_free(encrypted);
+    tls_folder_remove();
+}
+
 int main(void)
 {
     static const struct {
@@ -295,6 +393,8 @@ int main(void)
           a_child_that_was_forked_inside_a_call_returns_from_it },
         { "a copy that is not used is closed like any other",
           a_copy_that_is_not_used_is_closed_like_any_other },
+        { "an encrypted session of the parent is none of the child",
+          an_encrypted_session_of_the_parent_is_none_of_the_child },
     };
     server = start_server();
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {

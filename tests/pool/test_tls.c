@@ -1,4 +1,4 @@
-/* TLS, where the build has it: with certificates made here by the openssl command, on a real server.
+/* TLS, where the build has it, on a real server.
  * Where it has not, rediss:// is refused with what to install. */
 #include <criterion/criterion.h>
 
@@ -15,101 +15,37 @@
 #include "breaker/clock.h"
 #include "pool/tls.h"
 #include "tests/pool/hostile.h"
-#include "tests/pool/support.h"
+#include "tests/pool/tls_server.h"
 
-static char folder[32];
+static const char *folder;
 static struct hgi_private_server *server;
 static unsigned tls_port;
 static hg_pool *pool;
 
-/* --- certificates --- */
-
-static const char make_certificates[] =
-    "cd %s && exec >log 2>&1 && set -e\n"
-    "new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'\n"
-    "openssl req -x509 $new -days 2 -subj /CN=ca -keyout ca.key -out ca.pem\n"
-    "make() {\n"
-    "  openssl req $new -subj /CN=$1 -addext subjectAltName=$2 -keyout $1.key -out $1.csr\n"
-    "  openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \\\n"
-    "    -copy_extensions copy -out $1.pem\n"
-    "}\n"
-    "make here DNS:here.example,IP:127.0.0.1\n"
-    "make elsewhere DNS:elsewhere.example\n"
-    "make client DNS:client.example\n";
-
 static void make_folder(void)
 {
-    char command[1024];
-    if (!hgi_tls_is_built())
-        cr_skip_test("this build has no TLS: hiredis has no hiredis_ssl here");
-    if (system("command -v openssl >/dev/null") != 0)
-        cr_skip_test("the openssl command is not here");
-    snprintf(folder, sizeof folder, "/tmp/herdgate-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-    snprintf(command, sizeof command, make_certificates, folder);
-    cr_assert_eq(system(command), 0, "openssl failed; see %s/log", folder);
-}
-
-static void remove_folder(void)
-{
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf -- '%s'", folder);
-    if (folder[0])
-        cr_assert_eq(system(command), 0);
-}
-
-/* --- a server with one of them --- */
-
-static unsigned free_port(void)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert_eq(bind(fd, (const struct sockaddr *)&address, size), 0);
-    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    const char *why;
+    folder = tls_folder_make(&why);
+    if (!folder)
+        cr_skip_test("%s", why);
 }
 
 static void start(const char *who, const char *clients)
 {
-    char port[8], certificate[64], key[64], ca[64];
-    struct hgi_problem problem;
+    const char *why;
     make_folder();
-    snprintf(certificate, sizeof certificate, "%s/%s.pem", folder, who);
-    snprintf(key, sizeof key, "%s/%s.key", folder, who);
-    snprintf(ca, sizeof ca, "%s/ca.pem", folder);
-    const char *const arguments[] = { "--tls-port",
-                                      port,
-                                      "--tls-cert-file",
-                                      certificate,
-                                      "--tls-key-file",
-                                      key,
-                                      "--tls-ca-cert-file",
-                                      ca,
-                                      "--tls-auth-clients",
-                                      clients,
-                                      NULL };
-    const struct hgi_private_server_options options = { .tcp = true, .arguments = arguments };
-    for (int i = 0; i < 5 && !server; i++) { /* somebody may take the port in between */
-        tls_port = free_port();
-        snprintf(port, sizeof port, "%u", tls_port);
-        if (!hgi_private_server_start(&server, &options, &problem))
-            server = NULL;
+    server = tls_server_start(who, clients, &tls_port, &why);
+    if (!server) {
+        tls_folder_remove();
+        cr_skip_test("%s", why);
     }
-    if (!server && strstr(problem.text, "Bad directive")) {
-        remove_folder();
-        cr_skip_test("the redis-server here was built without TLS");
-    }
-    cr_assert_not_null(server, "%s", problem.text);
 }
 
 static void tear_down(void)
 {
     close_pool(pool);
     hgi_private_server_free(server);
-    remove_folder();
+    tls_folder_remove();
 }
 
 TestSuite(tls, .fini = tear_down, .timeout = 120);
