@@ -92,7 +92,7 @@ static int set_options(int fd, int family, int64_t user_timeout_ns)
 
 /* One address: a connected blocking socket, or -1 with *error an errno. */
 static int connect_to(const struct dial *dial, const struct sockaddr *address, socklen_t length,
-                      int *error)
+                      int64_t deadline_ns, int *error)
 {
     int fd = hgi_socket_open(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
                              dial->request->descriptor);
@@ -100,7 +100,7 @@ static int connect_to(const struct dial *dial, const struct sockaddr *address, s
         *error = errno;
         return -1;
     }
-    *error = connect_patiently(fd, address, length, dial->request->deadline_ns);
+    *error = connect_patiently(fd, address, length, deadline_ns);
     if (*error == 0)
         *error =
             set_options(fd, address->sa_family, dial->request->settings->pool.tcp_user_timeout_ns);
@@ -118,10 +118,29 @@ static int connect_unix(const struct dial *dial)
     int fd = -1;
     if (strlen(path) < sizeof address.sun_path) {
         memcpy(address.sun_path, path, strlen(path) + 1);
-        fd = connect_to(dial, (const struct sockaddr *)&address, sizeof address, &error);
+        fd = connect_to(dial, (const struct sockaddr *)&address, sizeof address,
+                        dial->request->deadline_ns, &error);
     }
     if (fd < 0)
         hgi_dial_fail(dial->failure, error, "cannot connect");
+    return fd;
+}
+
+/* Every address of the name, one after the other. One that hangs may take its share of the time that is left,
+ * so that those after it have theirs, and the set-up. */
+static int connect_any(const struct dial *dial, const struct addrinfo *found, int *error)
+{
+    const int64_t deadline_ns = dial->request->deadline_ns;
+    int64_t addresses = 0;
+    int fd = -1;
+    for (const struct addrinfo *each = found; each; each = each->ai_next)
+        addresses++;
+    for (const struct addrinfo *each = found; each && fd < 0; each = each->ai_next, addresses--) {
+        int64_t left_ns = deadline_ns - hgi_now_ns();
+        int64_t share_ns = left_ns > 0 ? left_ns / addresses : 0;
+        fd = connect_to(dial, each->ai_addr, each->ai_addrlen, deadline_ns - left_ns + share_ns,
+                        error);
+    }
     return fd;
 }
 
@@ -142,10 +161,8 @@ static int connect_tcp(const struct dial *dial)
         hgi_dial_fail(dial->failure, result == EAI_SYSTEM ? errno : 0, what);
         return -1;
     }
-    int fd = -1;
     int error = 0;
-    for (const struct addrinfo *each = found; each && fd < 0; each = each->ai_next)
-        fd = connect_to(dial, each->ai_addr, each->ai_addrlen, &error);
+    int fd = connect_any(dial, found, &error);
     freeaddrinfo(found);
     if (fd < 0)
         hgi_dial_fail(dial->failure, error, "cannot connect");

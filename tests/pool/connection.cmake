@@ -7,5 +7,9 @@ foreach(topic dirt fence hostile raw setup tls)
   target_link_libraries(test_pool_${topic} PRIVATE pool_connection_support)
 endforeach()
 
+herdgate_plain(test_pool_addresses test_addresses.c)
+target_link_libraries(test_pool_addresses PRIVATE pool_test_support)
+set_tests_properties(test_pool_addresses PROPERTIES SKIP_RETURN_CODE 77)
+
 herdgate_plain(test_pool_poison test_poison.c)
 target_link_libraries(test_pool_poison PRIVATE pool_test_support)
