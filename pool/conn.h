@@ -47,10 +47,11 @@ struct hgi_conn {
     bool broken;              /* failed once: good for nothing any more */
     bool multi;
     bool watching;
-    bool altered; /* RESET and a new set-up undo what was done */
-    bool lasting; /* something was changed that cannot be undone here */
-    bool hopeful; /* a transaction or watches were taken to end with a command not yet answered */
-    bool is_raw;  /* the user had the context */
+    bool altered;   /* RESET and a new set-up undo what was done */
+    bool lasting;   /* something was changed that cannot be undone here */
+    bool hopeful;   /* a transaction or watches were taken to end with a command not yet answered */
+    bool unsettled; /* the server could not say for now whether it can fence: to be asked again */
+    bool is_raw;    /* the user had the context */
     bool takes_push; /* it is subscribed, or is about to be: messages are what is waited for */
 };
 

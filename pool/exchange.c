@@ -137,6 +137,9 @@ void hgi_lease_end(struct hg_lease *lease, int64_t now_ns)
     if (slot->inherited)
         return; /* the parent's: the function of hg_call() went on in a child */
     slot->conn->used_ns = now_ns;
+    if (slot->conn->unsettled && lease->frames > 0 && !lease->failed)
+        slot->conn->altered =
+            true; /* the server is well again: mending it asks what was not said */
     /* relaxed: an estimate, written by the holder alone. */
     int64_t usual_ns = atomic_load_explicit(&slot->usual_lease_ns, memory_order_relaxed);
     int64_t took_ns = now_ns - lease->began_ns;
@@ -337,14 +340,6 @@ static hg_status no_fence(struct hg_lease *lease, struct hg_error *err)
     return HG_ERR_SERVER;
 }
 
-/* Does this answer to CLIENT KILL say that it may not be given here, or is not known? Any other error,
- * as BUSY, is of the moment. */
-static bool forbids(const redisReply *reply)
-{
-    return reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "NOPERM", 6) == 0 ||
-           strncmp(reply->str, "ERR ", 4) == 0;
-}
-
 hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64_t deadline_ns,
                           bool full_attempt, bool *refused, struct hg_error *err)
 {
@@ -367,7 +362,7 @@ hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64
             break;
         conn->owed--;
         bool killed = reply->type == REDIS_REPLY_INTEGER;
-        *refused |= !killed && forbids(reply);
+        *refused |= !killed && (reply->type != REDIS_REPLY_ERROR || hgi_reply_forbids(reply));
         freeReplyObject(killed ? reply : failure);
         failure = killed ? failure : reply;
     }

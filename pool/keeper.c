@@ -106,6 +106,12 @@ static void inspect_idle(hg_pool *pool, const struct hgi_pool_settings *settings
         hgi_discard(pool, slot);
         return;
     }
+    /* relaxed: as in mend.c. */
+    if (conn->unsettled && !atomic_load_explicit(&pool->cannot_mend, memory_order_relaxed)) {
+        conn->altered = true;
+        hgi_give(pool, slot, now_ns);
+        return;
+    }
     if (*spare > 0 && (*unused > 0 || passed(now_ns, used_ns, settings->idle_timeout_ns))) {
         (*spare)--;
         *unused -= *unused > 0;

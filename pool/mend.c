@@ -5,7 +5,7 @@
  * server knows RESET (Redis 6.2); until then the slot is nobody's. RESET also logs out, so the set-up
  * follows in the same pipeline. Everything else is closed: replies that are outstanding, because RESET
  * does not take them back; subscriptions and MONITOR, whose messages come unasked; what herdgate has
- * not seen being done (a raw context).
+ * not seen being done (a raw context). One that a busy server could not set up whole comes here as well.
  *
  * Invariants, under the mutex: pool->spoiled slots are SPOILED; such a slot counts as connected.
  */

@@ -125,6 +125,12 @@ bool hgi_reply_is_push(const redisReply *reply)
 #endif
 }
 
+bool hgi_reply_forbids(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR &&
+           (strncmp(reply->str, "NOPERM", 6) == 0 || strncmp(reply->str, "ERR ", 4) == 0);
+}
+
 void hgi_replies_limit(struct hgi_replies *replies, redisReader *reader)
 {
     replies->base = reader->fn;

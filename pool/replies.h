@@ -24,6 +24,10 @@ bool hgi_replies_know_resp3(void);
 /* True if it is a message that nobody asked for (RESP3). */
 bool hgi_reply_is_push(const redisReply *reply);
 
+/* Does it say that the command may not be given here, or is not known? Any other error, as BUSY, is of the
+ * moment. */
+bool hgi_reply_forbids(const redisReply *reply);
+
 /* Have the reader's replies built within the limits. */
 void hgi_replies_limit(struct hgi_replies *replies, redisReader *reader);
 

@@ -8,6 +8,9 @@
  * before its first write, because a server that refuses a client says so unasked and closes: on a unix
  * socket the text is lost after a failed write.
  *
+ * A server that is busy answers so to what it would else answer: then nothing is learnt, and the set-up is
+ * made again (mend.c) when a command has shown that it is well, or by the keeper.
+ *
  * Invariants: a connection whose HELLO, AUTH, SELECT or own command was not answered with a yes is never
  * used; one without a name or a number is.
  */
@@ -197,15 +200,17 @@ static bool take_answer(struct pipeline *pipeline, enum step step, const redisRe
 {
     struct hgi_conn *conn = pipeline->conn;
     if (step == STEP_RESET) {
-        pipeline->no_reset = reply->type == REDIS_REPLY_ERROR;
+        pipeline->no_reset = hgi_reply_forbids(reply);
         return (reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "RESET") == 0) ||
                hgi_dial_fail(failure, 0, "the server did not answer RESET as it should");
     }
-    if (reply->type == REDIS_REPLY_ERROR && step == STEP_INFO)
+    if (step == STEP_INFO && hgi_reply_forbids(reply))
         atomic_store_explicit(pipeline->no_info, true, memory_order_relaxed); /* as above */
     if (reply->type == REDIS_REPLY_ERROR) {
         if (step == STEP_MUST || step == STEP_OWN || refuses_client(reply))
             return refused(failure, reply, step == STEP_OWN);
+        if ((step == STEP_NUMBER || step == STEP_FENCE) && !hgi_reply_forbids(reply))
+            conn->unsettled = true;
         return true;
     }
     if (step == STEP_NUMBER && reply->type == REDIS_REPLY_INTEGER)
@@ -308,6 +313,7 @@ bool hgi_set_up_again(struct hgi_conn *conn, const struct hgi_setup *setup,
                       struct hgi_dial_failure *failure, bool *knows_reset)
 {
     struct pipeline pipeline = { .conn = conn, .no_info = setup->no_info };
+    conn->can_fence = conn->unsettled = false; /* it is asked again */
     append_all(&pipeline, setup, true);
     bool well = run(&pipeline, setup->deadline_ns, failure);
     *knows_reset = !pipeline.no_reset;
