@@ -277,6 +277,39 @@ Test(chaos, the_page_is_whole_and_names_every_fault)
     free(r);
 }
 
+Test(chaos, a_long_page_shows_the_breaker_to_its_end)
+{
+    struct hgi_chaos_results *r = made_results(true);
+    r->settings.length_ns = r->stamp.took_ns = 3000 * NS_PER_S;
+    r->breaker.transitions = 1000;
+    r->breaker.mark_count = HGI_MARKS_MAX;
+    for (int i = 0; i < HGI_MARKS_MAX; i++)
+        r->breaker.mark[i].state = i % 2 ? HG_BREAKER_HALF_OPEN : HG_BREAKER_OPEN;
+    r->slice[HGI_CHAOS_SLICES - 1].open_ns = 0.25 * 3000e9 / HGI_CHAOS_SLICES;
+    r->sample[r->sample_count++] = (struct hgi_chaos_sample) { .at_ns = 60 * NS_PER_S + 12345678 };
+    char *page = page_of(r);
+    cr_assert_null(unbalanced(page), "at: %.60s", unbalanced(page));
+    cr_assert(strstr(page, "breaker not closed for 25 % of the time"));
+    cr_assert_not(strstr(page, "<title>breaker half-open"));
+    cr_assert(strstr(page, ">30 min</text>"));
+    cr_assert_not(strstr(page, "e+"));
+    cr_assert(strstr(page, "<td>60s</td>") || strstr(page, "<td>1m</td>"));
+    free(page);
+    free(r);
+}
+
+Test(chaos, the_command_that_does_it_again_does_not_round)
+{
+    char replay[8192];
+    struct hgi_chaos_results *r = made_results(false);
+    r->settings.round_ns = 12345678 * NS_PER_US;
+    r->settings.pause_ns = 1234567;
+    hgi_chaos_replay(replay, sizeof replay, r);
+    cr_assert(strstr(replay, "--duration 12345678us "), "%s", replay);
+    cr_assert(strstr(replay, "--pause 1234567ns "), "%s", replay);
+    free(r);
+}
+
 Test(chaos, the_json_has_the_schedule_and_the_verdict)
 {
     struct hgi_chaos_results *r = made_results(true);

@@ -241,6 +241,12 @@ Test(figures, the_verdict_on_an_overload_says_who_outlived_the_outage)
     cr_assert(strstr(text, "850 ms of which were left of the breaker's open interval (2.85 s)"),
               "%s", text);
     cr_assert(strstr(text, "at most 1.00 times its capacity"), "%s", text);
+    int64_t open_ns = r->trial[2]->mark[0].open_ns;
+    r->trial[2]->mark[0].open_ns =
+        MS(5000); /* it was cut short: by an operator, or a bucket's width */
+    hgi_herd_verdict(text, sizeof text, r);
+    cr_assert_not(strstr(text, "3.00 s of which"), "%s", text);
+    r->trial[2]->mark[0].open_ns = open_ns;
     hgi_herd_headline(text, sizeof text, r);
     cr_assert_str_eq(text, "Under naive retry the overload outlives the outage; under the full "
                            "policy it does not.");

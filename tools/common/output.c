@@ -19,9 +19,10 @@ static bool fill(int fd, const char *path, hgi_output_fn write, const void *arg,
         close(fd);
         return false;
     }
+    errno = 0;
     bool well = write(file, arg, problem);
-    if (well && (fflush(file) != 0 || ferror(file)))
-        well = hgi_problem_set(problem, "%s: %s", path, strerror(errno));
+    if ((well && fflush(file) != 0) || ferror(file)) /* which says more than who wrote can */
+        well = hgi_problem_set(problem, "%s: %s", path, strerror(errno ? errno : EIO));
     if (fclose(file) != 0 && well)
         well = hgi_problem_set(problem, "%s: %s", path, strerror(errno));
     return well;

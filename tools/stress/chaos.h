@@ -67,6 +67,7 @@ struct hgi_chaos_results {
     struct {
         double answered; /* calls that ended between two looks count to each slice for its share */
         double failed;
+        double open_ns; /* of it the breaker was not closed */
     } slice[HGI_CHAOS_SLICES];
     struct hgi_worker sum;
     struct hg_pool_stats stats;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/common/terminal.h"
+#include "tools/common/timing.h"
 #include "tools/stress/chaos.h"
 #include "tools/stress/page.h"
 #include "tools/stress/plot.h"
@@ -49,11 +50,28 @@ static void draw_fault(FILE *out, const struct hgi_chaos_results *r, int lane, c
             left ? from - 5 : until + 5, y + 10, left ? "end" : "start", name);
 }
 
-static void draw_breaker(FILE *out, const struct hgi_chaos_results *r, int lane)
+/* Too many transitions to draw each: the darker, the longer it was open in that time. */
+static void draw_breaker_shares(FILE *out, const struct hgi_chaos_results *r, double y)
+{
+    double slice_ns = (double)r->settings.length_ns / HGI_CHAOS_SLICES;
+    double width = (double)(HGI_PLOT_RIGHT - HGI_PLOT_LEFT) / HGI_CHAOS_SLICES;
+    fprintf(out, "<rect class=\"closed\" x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\"/>\n",
+            HGI_PLOT_LEFT, y, x_of(r, r->stamp.took_ns) - HGI_PLOT_LEFT, LANE - 4);
+    for (uint32_t i = 0; i < r->slices; i++) {
+        double share = fmax(0, fmin(1, r->slice[i].open_ns / slice_ns));
+        fprintf(out,
+                "<g><title>%.0f s: breaker not closed for %.0f %% of the time</title><rect "
+                "class=\"open\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" "
+                "opacity=\"%.2f\"/></g>\n",
+                i * slice_ns / 1e9, 100 * share, HGI_PLOT_LEFT + width * i, y, width, LANE - 4,
+                share);
+    }
+}
+
+static void draw_breaker_marks(FILE *out, const struct hgi_chaos_results *r, double y)
 {
     static const char *const styles[] = { "closed", "open", "half" };
     const struct hgi_breaker_counts *b = &r->breaker;
-    double y = LANES_TOP + LANE * lane;
     int64_t from_ns = 0;
     hg_breaker_state state = HG_BREAKER_CLOSED;
     for (uint32_t i = 0; i <= b->mark_count; i++) {
@@ -67,6 +85,15 @@ static void draw_breaker(FILE *out, const struct hgi_chaos_results *r, int lane)
         if (i < b->mark_count)
             state = b->mark[i].state;
     }
+}
+
+static void draw_breaker(FILE *out, const struct hgi_chaos_results *r, int lane)
+{
+    double y = LANES_TOP + LANE * lane;
+    if (r->breaker.transitions > r->breaker.mark_count)
+        draw_breaker_shares(out, r, y);
+    else
+        draw_breaker_marks(out, r, y);
     fprintf(out, "<text class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">breaker</text>\n",
             HGI_PLOT_LEFT - 6, y + 10);
 }
@@ -110,6 +137,8 @@ static void draw_calls(FILE *out, const struct hgi_chaos_results *r)
     double slice_s = (double)r->settings.length_ns / HGI_CHAOS_SLICES / 1e9;
     double most = 1;
     char title[120];
+    bool shares = r->breaker.transitions > r->breaker.mark_count;
+    const char *half = r->settings.soak ? "half-open" : "half-open; and faults, by name";
     int lanes = r->settings.soak ? 1 : 1 + (int)(r->toxics.count + r->server_faults.count);
     for (uint32_t i = 0; i < r->slices; i++)
         most = fmax(most, (r->slice[i].answered + r->slice[i].failed) / slice_s);
@@ -117,10 +146,17 @@ static void draw_calls(FILE *out, const struct hgi_chaos_results *r)
           "<span><svg width=\"14\" height=\"14\"><rect class=\"good\" width=\"14\" height=\"14\"/>"
           "</svg>answered</span><span><svg width=\"14\" height=\"14\"><rect class=\"wasted\" "
           "width=\"14\" height=\"14\"/></svg>failed</span><span><svg width=\"14\" height=\"14\">"
-          "<rect class=\"open\" width=\"14\" height=\"14\"/></svg>breaker open</span><span><svg "
-          "width=\"14\" height=\"14\"><rect class=\"half\" width=\"14\" height=\"14\"/></svg>"
-          "half-open; and faults, by name</span></div>\n",
+          "<rect class=\"open\" width=\"14\" height=\"14\"/></svg>",
           out);
+    fprintf(out, "%s</span>", shares ? "breaker open: the darker, the longer" : "breaker open");
+    if (shares && !r->settings.soak)
+        half = "faults, by name";
+    if (!shares || !r->settings.soak)
+        fprintf(out,
+                "<span><svg width=\"14\" height=\"14\"><rect class=\"half\" width=\"14\" "
+                "height=\"14\"/></svg>%s</span>",
+                half);
+    fputs("</div>\n", out);
     hgi_plot_begin(out, "calls per second over the run, with the faults under it",
                    12 + LANE * lanes);
     double top = most * 1.05;
@@ -137,7 +173,13 @@ static void draw_calls(FILE *out, const struct hgi_chaos_results *r)
     }
     hgi_plot_seconds(out, (double)r->settings.length_ns / 1e9);
     draw_lanes(out, r);
-    fputs("</svg>\n", out);
+    hgi_plot_end(out);
+}
+
+/* A sample of every minute comes some milliseconds late. */
+static int64_t whole_seconds(int64_t ns)
+{
+    return ns < NS_PER_S ? ns : ns / NS_PER_S * NS_PER_S;
 }
 
 static void write_samples(FILE *out, const struct hgi_chaos_results *r)
@@ -156,9 +198,11 @@ static void write_samples(FILE *out, const struct hgi_chaos_results *r)
           out);
     for (uint32_t i = 0; i < r->sample_count; i++) {
         const struct hgi_chaos_sample *s = &r->sample[i];
-        fprintf(out, "<tr><td>%.1f s</td><td>%" PRIu64 "</td><td>%" PRIu64 "</td><td>%s</td>",
-                (double)s->at_ns / 1e9, s->calls, s->failed,
-                hgi_format_latency(text, sizeof text, s->p99_ns));
+        fprintf(out, "<tr><td>%s</td>",
+                hgi_format_duration(text, sizeof text, whole_seconds(s->at_ns)));
+        fprintf(out, "<td>%s</td>", hgi_format_count(text, sizeof text, s->calls));
+        fprintf(out, "<td>%s</td>", hgi_format_count(text, sizeof text, s->failed));
+        fprintf(out, "<td>%s</td>", hgi_format_latency(text, sizeof text, s->p99_ns));
         fprintf(out, "<td>%s</td><td>%" PRId64 "</td><td>%" PRId64 "</td></tr>\n",
                 hgi_format_bytes(text, sizeof text, (uint64_t)s->resident), s->descriptors,
                 s->threads);
@@ -199,13 +243,16 @@ bool hgi_chaos_html(FILE *out, const void *arg, struct hgi_problem *problem)
 {
     const struct hgi_chaos_results *r = arg;
     const char *name = r->settings.soak ? "herdgate-stress soak" : "herdgate-stress chaos";
-    char verdict[640];
+    char verdict[640], broken[400];
     hgi_chaos_verdict(verdict, sizeof verdict, r);
+    hgi_chaos_broken(broken, sizeof broken, r);
     hgi_page_begin(out, name);
     fprintf(out, "<p class=\"over\">%s%s</p>\n<h1>", name,
             r->stamp.interrupted ? " &middot; interrupted: what was measured until then" : "");
+    if (!broken[0]) /* in a few words, and then in full */
+        fputs("Every promise was kept.</h1>\n<p class=\"lead\">", out);
     hgi_html_text(out, verdict);
-    fputs("</h1>\n", out);
+    fputs(broken[0] ? "</h1>\n" : "</p>\n", out);
     write_tiles(out, r);
     draw_calls(out, r);
     if (r->settings.soak)

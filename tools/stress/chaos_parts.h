@@ -28,6 +28,7 @@ struct hgi_chaos_run {
     int64_t noted_ns; /* of the slices */
     uint64_t done_noted;
     uint64_t failed_noted;
+    int64_t open_noted_ns;
     uint64_t done_sampled;
     uint64_t failed_sampled;
     int64_t sampled_ns;

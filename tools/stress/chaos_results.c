@@ -133,6 +133,20 @@ void hgi_chaos_broken(char *out, size_t size, const struct hgi_chaos_results *re
         snprintf(out, size, "%s", growth.what);
 }
 
+/* Not rounded: another length makes another schedule. */
+static const char *exact_time(char *out, size_t size, int64_t ns)
+{
+    static const struct {
+        const char *name;
+        int64_t factor;
+    } units[] = { { "s", NS_PER_S }, { "ms", NS_PER_MS }, { "us", NS_PER_US }, { "ns", 1 } };
+    size_t unit = 0;
+    while (ns % units[unit].factor != 0)
+        unit++;
+    snprintf(out, size, "%" PRId64 "%s", ns / units[unit].factor, units[unit].name);
+    return out;
+}
+
 /* The words of the command line that make a run this one, but for its seed and length. */
 static void common_words(char *out, size_t size, const struct hgi_chaos_results *results)
 {
@@ -142,9 +156,9 @@ static void common_words(char *out, size_t size, const struct hgi_chaos_results 
         snprintf(sizes, sizeof sizes, "%" PRId64, s->sizes.low);
     else
         snprintf(sizes, sizeof sizes, "%" PRId64 "..%" PRId64, s->sizes.low, s->sizes.high);
-    hgi_format_duration(pause, sizeof pause, s->pause_ns);
-    hgi_format_duration(timeout, sizeof timeout, s->attempt_timeout_ns);
-    hgi_format_duration(deadline, sizeof deadline, s->deadline_ns);
+    exact_time(pause, sizeof pause, s->pause_ns);
+    exact_time(timeout, sizeof timeout, s->attempt_timeout_ns);
+    exact_time(deadline, sizeof deadline, s->deadline_ns);
     snprintf(out, size,
              "-t %" PRIu32 " -c %" PRIu32 " -d %s --pause %s --attempt-timeout %s --deadline %s",
              s->threads, results->stats.max_size, sizes, pause, timeout, deadline);
@@ -156,14 +170,16 @@ void hgi_chaos_replay(char *out, size_t size, const struct hgi_chaos_results *re
     char words[256], length[32];
     char toxics[HGI_TOXICS_TEXT] = "", faults[HGI_SERVER_FAULTS_TEXT] = "";
     common_words(words, sizeof words, results);
-    hgi_format_duration(length, sizeof length, s->round_ns);
+    exact_time(length, sizeof length, s->round_ns);
     int used = snprintf(out, size, "herdgate-stress chaos --seed %" PRIu64 " --duration %s %s",
                         results->round_seed, length, words);
     size_t at = used < 0 || (size_t)used >= size ? size : (size_t)used;
     if (!s->drawn) {
         hgi_toxics_print(&s->toxics, toxics);
         hgi_server_faults_print(&s->server_faults, faults);
-        used = snprintf(out + at, size - at, " --toxic '%s' --server-fault '%s'", toxics, faults);
+        used = snprintf(out + at, size - at, "%s%s%s%s%s%s", toxics[0] ? " --toxic '" : "", toxics,
+                        toxics[0] ? "'" : "", faults[0] ? " --server-fault '" : "", faults,
+                        faults[0] ? "'" : "");
         at = used < 0 || (size_t)used >= size - at ? size : at + (size_t)used;
     }
     if (s->policy && at < size) {
@@ -171,7 +187,7 @@ void hgi_chaos_replay(char *out, size_t size, const struct hgi_chaos_results *re
         at = used < 0 || (size_t)used >= size - at ? size : at + (size_t)used;
     }
     if (s->target.given && at < size)
-        snprintf(out + at, size - at, " (and the server)");
+        snprintf(out + at, size - at, "   # and the server");
 }
 
 void hgi_chaos_verdict(char *out, size_t size, const struct hgi_chaos_results *results)

@@ -50,6 +50,7 @@ static void note_slices(struct hgi_chaos_run *run, int64_t at_ns, uint64_t done,
     const int64_t slice_ns = r->settings.length_ns / HGI_CHAOS_SLICES;
     const double bad = (double)(failed - run->failed_noted);
     const double good = (double)(done - run->done_noted) - bad;
+    const double open_ns = (double)(r->breaker.open_ns - run->open_noted_ns);
     const int64_t from_ns = run->noted_ns;
     if (at_ns <= from_ns)
         return;
@@ -59,11 +60,13 @@ static void note_slices(struct hgi_chaos_run *run, int64_t at_ns, uint64_t done,
         double share = (double)(end_ns - begin_ns) / (double)(at_ns - from_ns);
         r->slice[i].failed += bad * share;
         r->slice[i].answered += good * share;
+        r->slice[i].open_ns += open_ns * share;
         r->slices = (uint32_t)(i + 1);
     }
     run->noted_ns = at_ns;
     run->done_noted = done;
     run->failed_noted = failed;
+    run->open_noted_ns = r->breaker.open_ns;
 }
 
 /* Take the latencies since the last sample out of the live histogram. */
@@ -142,8 +145,8 @@ void hgi_chaos_show(struct hgi_chaos_run *run, int64_t now_ns)
     /* relaxed: sums for pictures and the progress line. */
     uint64_t done = atomic_load_explicit(&run->crew.work.live.done, memory_order_relaxed);
     uint64_t failed = atomic_load_explicit(&run->crew.work.live.failed, memory_order_relaxed);
-    int64_t at_ns = now_ns - run->began_ns;
-    note_slices(run, at_ns, done, failed);
+    /* Not now_ns: a server that was started in between took its time, and calls went on. */
+    note_slices(run, monotonic_ns() - run->began_ns, done, failed);
     if (r->settings.soak && now_ns - run->sampled_ns >= r->settings.sample_ns * r->sample_stride)
         sample(run, now_ns, done, failed);
     if (!hgi_screen_due(&run->screen, now_ns) ||

@@ -52,7 +52,7 @@ static void draw_rate(FILE *out, const struct hgi_concurrency_results *r)
         hgi_plot_bar(out, "good", HGI_PLOT_LEFT + width * i, width, 0, rate / top, title);
     }
     hgi_plot_seconds(out, (double)r->settings.length_ns / 1e9);
-    fputs("</svg>\n", out);
+    hgi_plot_end(out);
 }
 
 /* --- how long calls took, on a logarithmic axis --- */
@@ -135,7 +135,7 @@ static void draw_latency(FILE *out, const struct hgi_histogram *h)
     for (int power = (int)ceil(bins.from); power <= last; power++)
         hgi_plot_tick(out, x_of_latency(&bins, (int64_t)pow(10, power)), "%s",
                       hgi_format_latency(from, sizeof from, (int64_t)pow(10, power)));
-    fputs("</svg>\n", out);
+    hgi_plot_end(out);
 }
 
 /* --- where the time went --- */

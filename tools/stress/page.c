@@ -33,6 +33,7 @@ static const char style[] =
     ".key{display:flex;gap:20px;flex-wrap:wrap;font-size:13px;color:var(--soft);margin:4px 0 0}"
     ".key svg{vertical-align:-2px;margin-right:6px}\n"
     "svg text{font-family:inherit;fill:var(--ink)}.panel{display:block;width:100%;height:auto}"
+    "@media screen and (max-width:720px){.plot{overflow-x:auto}.plot .panel{width:720px}}"
     ".name{font-size:17px;font-weight:700}.what{font-size:13px;font-weight:400;fill:var(--soft)}"
     "svg .tick,svg .what{fill:var(--soft)}.tick{font-size:11px}.small{font-size:12.5px}"
     ".big{font-size:26px;font-weight:700}"

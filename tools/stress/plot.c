@@ -3,14 +3,22 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
 
 #include "tools/common/terminal.h"
 #include "tools/stress/page.h"
 
 void hgi_plot_begin(FILE *out, const char *label, int below)
 {
-    fprintf(out, "<svg class=\"panel\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n",
+    fprintf(out,
+            "<div class=\"plot\"><svg class=\"panel\" viewBox=\"0 0 %d %d\" role=\"img\" "
+            "aria-label=\"%s\">\n",
             HGI_PLOT_WIDTH, HGI_PLOT_TOP + HGI_PLOT_HEIGHT + 24 + below, label);
+}
+
+void hgi_plot_end(FILE *out)
+{
+    fputs("</svg></div>\n", out);
 }
 
 void hgi_plot_grid(FILE *out, double top)
@@ -48,10 +56,31 @@ void hgi_plot_tick(FILE *out, double x, const char *format, ...)
     va_end(arguments);
 }
 
+/* For up to 14 ticks, in steps that people count in: of minutes 5, 15 or 30, of hours 3, 6 or 12. */
+static double step_of(double length_s)
+{
+    static const double steps_s[] = { 60,   120,   300,   900,   1800, 3600,
+                                      7200, 10800, 21600, 43200, 86400 };
+    if (length_s < 5)
+        return 0.5;
+    for (size_t i = 0; length_s > 600 && i < sizeof steps_s / sizeof steps_s[0]; i++) {
+        if (length_s / steps_s[i] <= 14)
+            return steps_s[i];
+    }
+    return length_s > 600 ? hgi_page_nice_above(length_s / 86400 / 12) * 86400
+                          : hgi_page_nice_above(length_s / 12);
+}
+
 void hgi_plot_seconds(FILE *out, double length_s)
 {
-    double step_s = length_s < 5 ? 0.5 : hgi_page_nice_above(length_s / 12);
-    for (int i = 0; i * step_s <= length_s; i++)
-        hgi_plot_tick(out, HGI_PLOT_LEFT + (HGI_PLOT_RIGHT - HGI_PLOT_LEFT) * i * step_s / length_s,
-                      "%.3g s", i * step_s);
+    double step_s = step_of(length_s);
+    bool hours = step_s >= 3600;
+    for (int i = 0; i * step_s <= length_s; i++) {
+        double x = HGI_PLOT_LEFT + (HGI_PLOT_RIGHT - HGI_PLOT_LEFT) * i * step_s / length_s;
+        double at_s = i * step_s;
+        if (step_s >= 60)
+            hgi_plot_tick(out, x, hours ? "%.0f h" : "%.0f min", at_s / (hours ? 3600 : 60));
+        else
+            hgi_plot_tick(out, x, "%.3g s", at_s);
+    }
 }

@@ -82,7 +82,8 @@ static void write_tiles(FILE *out, const struct hgi_herd_results *results)
     if (f.open_left_ns >= 0)
         snprintf(text, sizeof text,
                  "from the server's return to 95 %% of the goodput; %s of it the breaker was open",
-                 hgi_format_latency(left, sizeof left, f.open_left_ns));
+                 hgi_format_latency(left, sizeof left,
+                                    f.open_left_ns < f.back_ns ? f.open_left_ns : f.back_ns));
     if (f.back_ns >= 0)
         hgi_page_tile(out, hgi_format_latency(figure, sizeof figure, f.back_ns), text);
     fputs("</div>\n", out);

@@ -289,6 +289,8 @@ void hgi_report_plots(FILE *out, const struct hgi_herd_results *results)
 {
     struct scale scale = common_scale(results);
     const struct hgi_trial *naive = hgi_herd_find(results, HGI_STRATEGY_NAIVE);
+    fputs("<div class=\"plot\">\n", out);
     for (size_t i = 0; i < results->count; i++)
         draw_panel(out, &scale, results->trial[i], naive, i + 1 == results->count);
+    fputs("</div>\n", out);
 }

@@ -76,7 +76,8 @@ static void write_return(char *out, size_t size, const struct hgi_herd_figures *
     char back[32], open[32], left[32];
     hgi_format_latency(back, sizeof back, f->back_ns);
     hgi_format_latency(open, sizeof open, f->open_interval_ns);
-    hgi_format_latency(left, sizeof left, f->open_left_ns);
+    hgi_format_latency(left, sizeof left,
+                       f->open_left_ns < f->back_ns ? f->open_left_ns : f->back_ns);
     if (f->back_ns < 0)
         snprintf(out, size, "herdgate was not back at 95 %% of its goodput within the trial");
     else if (f->open_interval_ns >= 0)
