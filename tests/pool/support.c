@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cjson/cJSON.h>
+
 #include "breaker/clock.h"
 
 _Noreturn void requirement_failed(const char *file, int line, const char *what)
@@ -28,12 +30,31 @@ struct hgi_private_server *start_server(void)
     return server;
 }
 
+/* The text, with a patient connect_timeout if it has none: the usual second is less than a busy machine
+ * may take to accept a connection. */
+static char *patient(const char *json)
+{
+    cJSON *root = cJSON_Parse(json);
+    cJSON *settings = cJSON_GetObjectItem(root, "pool");
+    if (!root)
+        give_up("policy", json);
+    if (!settings)
+        settings = cJSON_AddObjectToObject(root, "pool");
+    if (!cJSON_HasObjectItem(settings, "connect_timeout"))
+        cJSON_AddStringToObject(settings, "connect_timeout", "60s");
+    char *text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    return text;
+}
+
 hg_policy *parse_policy(const char *json)
 {
     hg_policy *policy;
     struct hg_error err = HG_ERROR_INIT;
-    if (hg_policy_parse(&policy, json, strlen(json), "test", &err) < 0)
+    char *text = patient(json);
+    if (hg_policy_parse(&policy, text, strlen(text), "test", &err) < 0)
         give_up("policy", err.message);
+    cJSON_free(text);
     return policy;
 }
 

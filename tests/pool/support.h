@@ -15,7 +15,8 @@
 /* A server, or the end of the program with a message. */
 struct hgi_private_server *start_server(void);
 
-/* A pool on a server under a policy given as JSON, or the end of the program with a message. */
+/* A pool on a server under a policy given as JSON, or the end of the program with a message. Where the
+ * policy names no connect_timeout it is a minute. */
 hg_pool *open_pool(const char *url, const char *json);
 hg_policy *parse_policy(const char *json);
 hg_pool *open_pool_with(const struct hg_pool_options *options, const char *json);

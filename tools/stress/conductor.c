@@ -240,6 +240,14 @@ static void show(struct conductor *c)
                     });
 }
 
+/* Whether the outage has lasted as long as it should: on a machine that was late to begin it, it ends
+ * as much later. */
+static bool is_over(const struct conductor *c, int64_t at_ns)
+{
+    const struct hgi_span outage = c->load.settings->outage;
+    return at_ns >= outage.high && at_ns - c->trial->down_ns >= outage.high - outage.low;
+}
+
 /* From the first call to the end of the time. */
 static bool conduct(struct conductor *c, struct hgi_problem *problem)
 {
@@ -263,7 +271,7 @@ static bool conduct(struct conductor *c, struct hgi_problem *problem)
         seen_phase = phase;
         if (phase == HGI_PHASE_BEFORE && at_ns >= outage.low)
             take_down(c);
-        else if (phase == HGI_PHASE_DOWN && at_ns >= outage.high && !bring_back(c, problem))
+        else if (phase == HGI_PHASE_DOWN && is_over(c, at_ns) && !bring_back(c, problem))
             return false;
         sample(c);
         show(c);
