@@ -68,9 +68,11 @@ static bool make_transition(hg_breaker *breaker, uint64_t *seen, uint64_t next, 
     struct hgi_event_node *node = hgi_events_begin(events);
     uint64_t from = *seen;
     /* Asked before `seen` is read: either it is moving, or what it moved to has been seen. */
-    bool moving = breaker->flags & HGI_IS_SHARED && hgi_shared_is_moving(breaker);
+    uint64_t left;
+    bool moving = breaker->flags & HGI_IS_SHARED && hgi_shared_is_moving(breaker, &left);
     uint64_t told = hgi_events_seen(events);
-    uint64_t before = hgi_events_order(told, hgi_word_generation(from));
+    /* Of a segment not told of yet: as in find_transition() of shared.c. */
+    uint64_t before = hgi_events_order(told + (moving && told == left), hgi_word_generation(from));
     uint64_t order = before + 1;
     bool made = exchange(breaker, seen, next);
     if (made) {

@@ -65,8 +65,9 @@ static inline struct hgi_local *hgi_local_of(hg_breaker *breaker)
 uint64_t hgi_shared_look(hg_breaker *breaker);
 
 /* Whether a thread of this process is at mapping the successor of a shared breaker: then nobody may have
- * been told of the segment that is mapped now. Asked after the word was loaded. */
-bool hgi_shared_is_moving(hg_breaker *breaker);
+ * been told of the segment that is mapped now, if what is seen is still *left. Asked after the word was
+ * loaded. */
+bool hgi_shared_is_moving(hg_breaker *breaker, uint64_t *left);
 
 /* Whether there is such a thing to look at. */
 static inline bool hgi_shared_has_news(hg_breaker *breaker, uint64_t word)

@@ -193,7 +193,10 @@ static void deliver_all(struct hgi_events *events)
         if (!first)
             return;
         if (first->order > events->last_order + 1 || first->event.elsewhere) {
-            /* [E5] acquire: a maker that is gone has pushed; pairs with [E5] in hgi_events_end(). */
+            /* [E5] acquire: a maker that is gone has pushed; pairs with [E5] in hgi_events_end().
+             * C11 alone asks for it: what follows here, and what went before there, are
+             * read-modify-writes of `pushed`, which find the last value, and a processor makes neither
+             * before it knows the branch that it hangs on. So no test sees this one. */
             if (atomic_load_explicit(&events->makers, memory_order_acquire) != 0)
                 return;
             take(events);

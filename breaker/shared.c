@@ -237,12 +237,16 @@ hg_status hgi_shared_open(hg_breaker **out, const char *name,
 
 /* --- what others did --- */
 
-bool hgi_shared_is_moving(hg_breaker *breaker)
+bool hgi_shared_is_moving(hg_breaker *breaker, uint64_t *left)
 {
+    const struct hgi_shared *shared = hgi_local_of(breaker)->shared;
     /* [R1] acquire: 0 means that the mapped segment's first word is in `seen`; pairs with [R1] in
      * find_transition(). */
-    return atomic_load_explicit(&hgi_local_of(breaker)->shared->reopening, memory_order_acquire) !=
-           0;
+    if (atomic_load_explicit(&shared->reopening, memory_order_acquire) == 0)
+        return false;
+    /* relaxed: stored before the segment was mapped, which interrupts all processors. */
+    *left = atomic_load_explicit(&shared->left, memory_order_relaxed);
+    return true;
 }
 
 /* Hand what was found in the word to the listeners, once. Gives the word. anew: it is that of another
@@ -262,7 +266,9 @@ static uint64_t find_transition(hg_breaker *breaker, bool anew, uint64_t before)
         /* Not told of yet: at least 1 more, even if the generations are the same. */
         order = hgi_events_order(seen + (anew && seen == before), hgi_word_generation(word));
         /* [R1] acquire: set before another segment was mapped; pairs with [R1] in reopen(). What that
-         * is told as is the reopening thread's affair. */
+         * is told as is the reopening thread's affair. That a 0 comes with its `seen` is asked for by
+         * C11 alone: the exchange of it below finds the last one, and no processor makes it before it
+         * knows this branch. So no test sees this one; those of hgi_shared_is_moving() are seen. */
         if (order == seen || hgi_word_state(word) == HGI_RETIRED ||
             (!anew && atomic_load_explicit(&local->shared->reopening, memory_order_acquire) != 0))
             break;
@@ -318,6 +324,8 @@ static void reopen(hg_breaker *breaker)
     uint64_t word = load_word(breaker);
     if (hgi_word_state(word) == HGI_RETIRED) {
         uint64_t before = hgi_events_seen(&hgi_local_of(breaker)->events);
+        /* relaxed: see hgi_shared_is_moving(). */
+        atomic_store_explicit(&shared->left, before, memory_order_relaxed);
         if (map_successor(breaker, word)) {
             find_transition(breaker, true, before);
             return;

@@ -26,6 +26,7 @@ struct hgi_shared {
     bool may_create;     /* else it only ever attaches */
     struct hgi_shm_file shm;
     _Atomic uint32_t reopening;  /* written by the thread that reopens: 1 while it does */
+    _Atomic uint64_t left;       /* written by that thread: what was seen of the old segment */
     _Atomic int64_t next_try_ns; /* written by that thread: no reopening before */
 };
 

@@ -5,31 +5,23 @@
  * to there. Operations on anything but a point are taken together with the point before them: nobody
  * else could tell the difference.
  */
-/* The checked longjmp() refuses to go to another stack. */
-#undef _FORTIFY_SOURCE
-
 #include "tests/breaker/scheduler.h"
 
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
 
+#include "tests/breaker/coroutine.h"
 #include "tests/breaker/fixture.h"
 #include "tests/breaker/interleave.h"
 
 #undef calloc
 #undef free
 
-enum { STACK_BYTES = 128 * 1024, STEPS_MAX = 1024, BLOCKS = 8, BLOCK_BYTES = 128 };
+enum { STEPS_MAX = 1024, BLOCKS = 8, BLOCK_BYTES = 128 };
 
-struct coroutine {
-    ucontext_t context;
-    jmp_buf jump;
-    char *stack;
-    bool entered;
-    bool ended;
+struct thread {
+    struct coroutine coroutine;
     uint64_t seen; /* a hash of all that it was answered, and where */
     void (*begins)(void);
     uint32_t taken; /* of the blocks, a bit each */
@@ -37,27 +29,8 @@ struct coroutine {
 };
 
 static const struct schedule *schedule;
-static struct coroutine coroutines[SCHEDULER_THREADS];
-static jmp_buf scheduler_jump;
-static struct coroutine *running; /* NULL: the scheduler */
-
-/* By jumps: swapcontext() is two system calls. */
-static void give_way(void)
-{
-    if (_setjmp(running->jump) == 0)
-        _longjmp(scheduler_jump, 1);
-}
-
-/* The other way. */
-static void go_on(void)
-{
-    if (_setjmp(scheduler_jump) != 0)
-        return;
-    if (running->entered)
-        _longjmp(running->jump, 1);
-    running->entered = true;
-    setcontext(&running->context);
-}
+static struct thread threads[SCHEDULER_THREADS];
+static struct thread *running; /* NULL: the scheduler */
 
 static struct {
     uint8_t thread;
@@ -118,7 +91,7 @@ void hgi_interleave_point(const volatile void *address)
         return;
     scheduler_saw((uint64_t)(uintptr_t)address);
     schedule->stepped();
-    give_way();
+    coroutine_give_way();
     scheduler_disarm();
 }
 
@@ -148,10 +121,10 @@ void hgi_interleave_free(void *memory)
 {
     for (uint32_t t = 0; t < SCHEDULER_THREADS; t++) {
         for (uint32_t block = 0; block < BLOCKS; block++) {
-            if (memory != coroutines[t].block[block])
+            if (memory != threads[t].block[block])
                 continue;
-            REQUIRE(coroutines[t].taken & 1U << block);
-            coroutines[t].taken &= ~(1U << block);
+            REQUIRE(threads[t].taken & 1U << block);
+            threads[t].taken &= ~(1U << block);
             return;
         }
     }
@@ -160,7 +133,7 @@ void hgi_interleave_free(void *memory)
 
 uint32_t scheduler_thread(void)
 {
-    return running ? (uint32_t)(running - coroutines) : 0;
+    return running ? (uint32_t)(running - threads) : 0;
 }
 
 void scheduler_saw(uint64_t value)
@@ -197,15 +170,13 @@ static void enter(void)
 {
     schedule->thread(scheduler_thread());
     schedule->stepped();
-    running->ended = true;
-    give_way();
 }
 
 /* Let a thread run to its next point. */
 static void step(uint32_t thread)
 {
-    running = &coroutines[thread];
-    go_on();
+    running = &threads[thread];
+    coroutine_go_on(&running->coroutine);
     running = NULL;
 }
 
@@ -213,18 +184,11 @@ static void begin_run(void)
 {
     schedule->begin();
     for (uint32_t t = 0; t < schedule->threads; t++) {
-        struct coroutine *c = &coroutines[t];
-        if (!c->stack)
-            c->stack = malloc(STACK_BYTES);
-        REQUIRE(c->stack && getcontext(&c->context) == 0);
-        c->ended = c->entered = false;
-        c->seen = 0;
-        c->begins = NULL;
-        c->taken = 0;
-        c->context.uc_stack.ss_sp = c->stack;
-        c->context.uc_stack.ss_size = STACK_BYTES;
-        c->context.uc_link = NULL;
-        makecontext(&c->context, enter, 0);
+        struct thread *thread = &threads[t];
+        coroutine_begin(&thread->coroutine, enter);
+        thread->seen = 0;
+        thread->begins = NULL;
+        thread->taken = 0;
         step(t); /* to its first point, where nothing is shared yet */
     }
 }
@@ -243,10 +207,10 @@ static uint64_t state_now(void)
 {
     uint64_t hash = schedule->shared();
     for (uint32_t t = 0; t < schedule->threads; t++) {
-        const struct coroutine *c = &coroutines[t];
-        hash = scheduler_mix(hash, c->seen + c->ended);
-        for (uint32_t taken = c->taken; taken != 0; taken &= taken - 1)
-            hash = hash_block(hash, c->block[__builtin_ctz(taken)]);
+        const struct thread *thread = &threads[t];
+        hash = scheduler_mix(hash, thread->seen + thread->coroutine.ended);
+        for (uint32_t taken = thread->taken; taken != 0; taken &= taken - 1)
+            hash = hash_block(hash, thread->block[__builtin_ctz(taken)]);
     }
     return hash;
 }
@@ -259,7 +223,7 @@ static void run(uint32_t replayed, struct explored *explored)
     for (;;) {
         uint8_t alive = 0;
         for (uint32_t t = 0; t < schedule->threads; t++)
-            alive |= (uint8_t)(!coroutines[t].ended << t);
+            alive |= (uint8_t)(!threads[t].coroutine.ended << t);
         if (depth >= replayed) {
             if (!is_new_state(state_now()))
                 return;

@@ -4,7 +4,7 @@
  * From several states, with each combination of what a caller can do. Each operation takes effect at one
  * moment, as the machine says (judge.h); no more probes are out than may be; each transition is told
  * once and in order, and no telling inside another. What is explored is sequentially consistent: that
- * the orders of memory are strong enough is for ThreadSanitizer, check_order_tags and the reader.
+ * the orders of memory are strong enough is for test_breaker_orders, ThreadSanitizer and check_order_tags.
  *
  *     HERDGATE_LONG=1      all choices instead of some of them, for hours
  */
