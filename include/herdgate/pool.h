@@ -117,7 +117,7 @@ struct hg_pool_options {
     const char *url;     /* instead of the policy's server.url; copied; NULL: the policy's */
     hg_breaker *breaker; /* share this one; borrowed until the pool is closed; NULL: its own */
     hg_log_fn log;       /* told of retries, breaker transitions, lost connections; may be NULL */
-    void *log_arg;       /* borrowed until the pool is closed */
+    void *log_arg;       /* borrowed until the pool is closed, and its last lease given back */
     hg_credentials_fn credentials; /* instead of the policy's user and password; may be NULL */
     void *credentials_arg;         /* borrowed until the pool is closed */
     hg_pool_event_fn event;        /* told of what happens to the pool; may be NULL */

@@ -41,6 +41,7 @@ static const struct {
 static _Noreturn void skip(const char *why, int error)
 {
     printf("skipped: %s%s%s\n", why, error ? ": " : "", error ? strerror(error) : "");
+    hgi_private_server_free(server);
     exit(SKIPPED);
 }
 
@@ -112,7 +113,8 @@ static void hang(void)
                 errno == EINPROGRESS);
     }
     struct pollfd last = { .fd = knocks[KNOCKS - 1], .events = POLLOUT };
-    require(poll(&last, 1, 200) == 0);
+    if (poll(&last, 1, 200) != 0) /* net.ipv4.tcp_abort_on_overflow, or a network of another kind */
+        skip("who knocks at a full door is not left waiting here", 0);
 }
 
 static void hang_no_more(void)
