@@ -1,15 +1,18 @@
 /* What is known of each command.
  *
- * One sorted table, made by tools/commands/generate, searched by halving. Names are fixed fields
- * padded with zeros, so comparing two is one memcmp and the table needs no relocation. A command
- * with subcommands is a row of its own (what is true of a subcommand not known) and each subcommand
- * is a row: "CLIENT", "CLIENT LIST". Then the row's rule looks at the arguments.
+ * One table and a hashed index of its names, both made by tools/commands/generate. Names are fixed
+ * fields padded with zeros, so hashing or comparing one takes four words, and the table needs no
+ * relocation. A command with subcommands is a row of its own (what is true of a subcommand not known)
+ * and each subcommand is a row: "CLIENT", "CLIENT LIST". Then the row's rule looks at the arguments.
  *
  * Invariants: no allocation; nothing is read beyond argc and the lengths; what is not in it is
  * WRITE_ONCE and opaque, since it may do anything.
  */
 #include "policy/commands.h"
 
+#include <assert.h>
+#include <endian.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "policy/command_rules.h"
@@ -43,62 +46,98 @@ static const struct command_row table[] = {
 };
 #undef COMMAND
 
-/* Add a word in upper case to a name padded with zeros. False: it is no word of any name. */
-static bool add_word(char name[static HGI_NAME_SIZE], size_t at, const char *word, size_t length)
+/* The rows' numbers from 1, each at its name's place or at the next one that was free; 0: none. Less
+ * than half of it is used, so every search ends. */
+enum { INDEX_BITS = 10 };
+static const uint16_t places[1 << INDEX_BITS] = {
+#include "policy/command_index.inc"
+};
+static_assert(COUNT_OF(table) < COUNT_OF(places) / 2, "the index is sparse");
+static_assert(HGI_NAME_SIZE == 32, "a name is four words");
+
+/* A name that is looked for, as words of eight letters, the first one highest. It is made in registers:
+ * letters stored one by one and then read as a word would stall the processor. */
+struct name {
+    uint64_t word[HGI_NAME_SIZE / 8];
+    size_t length;
+};
+
+/* Add letters in upper case. False: no name has them. */
+static bool add_letters(struct name *name, const char *letters, size_t count)
 {
-    if (length == 0 || at + length >= HGI_NAME_SIZE)
+    size_t at = name->length;
+    if (count == 0 || count >= HGI_NAME_SIZE - at)
         return false;
-    for (size_t i = 0; i < length; i++) {
-        char c = word[i];
+    uint64_t word = name->word[at / 8];
+    for (size_t i = 0; i < count; i++) {
+        unsigned char c = (unsigned char)letters[i];
         if (c <= ' ' || c > '~')
             return false;
-        name[at + i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        if (c >= 'a' && c <= 'z')
+            c = (unsigned char)(c - 'a' + 'A');
+        word |= (uint64_t)c << (56 - 8 * (at % 8));
+        if (++at % 8 == 0) {
+            name->word[at / 8 - 1] = word;
+            word = 0;
+        }
     }
+    name->word[at / 8] = word;
+    name->length = at;
     return true;
 }
 
-static const struct command_row *find(const char name[static HGI_NAME_SIZE])
+static bool is_name(const struct name *name, const char text[static HGI_NAME_SIZE])
 {
-    size_t low = 0, high = COUNT_OF(table);
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = memcmp(name, table[middle].name, HGI_NAME_SIZE);
-        if (order == 0)
-            return &table[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
+    uint64_t word[HGI_NAME_SIZE / 8];
+    memcpy(word, text, sizeof word);
+    return ((be64toh(word[0]) ^ name->word[0]) | (be64toh(word[1]) ^ name->word[1]) |
+            (be64toh(word[2]) ^ name->word[2]) | (be64toh(word[3]) ^ name->word[3])) == 0;
+}
+
+/* Where in the index a name is, or would be. */
+static uint32_t place_of(const struct name *name)
+{
+    const uint64_t *word = name->word;
+    uint64_t mixed = word[0] + 3 * word[1] + 5 * word[2] + 7 * word[3];
+    return (uint32_t)((mixed * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - INDEX_BITS));
+}
+
+static const struct command_row *find(const struct name *name)
+{
+    for (uint32_t at = place_of(name); places[at] != 0; at = (at + 1) % COUNT_OF(places)) {
+        const struct command_row *row = &table[places[at] - 1];
+        if (is_name(name, row->name))
+            return row;
     }
     return NULL;
 }
 
 /* The first word of a command, as a name. */
-static bool first_word(char name[static HGI_NAME_SIZE], const struct hgi_arguments *a)
+static bool first_word(struct name *name, const struct hgi_arguments *a)
 {
-    memset(name, 0, HGI_NAME_SIZE);
-    return a->argc > 0 && add_word(name, 0, a->argv[0], hgi_argument_length(a, 0));
+    *name = (struct name) { .length = 0 };
+    return a->argc > 0 && add_letters(name, a->argv[0], hgi_argument_length(a, 0));
 }
 
 /* A space and the second behind the first. */
-static bool second_word(char name[static HGI_NAME_SIZE], const struct hgi_arguments *a)
+static bool second_word(struct name *name, const struct hgi_arguments *a)
 {
-    size_t length = strlen(name);
-    if (a->argc < 2 || !add_word(name, length + 1, a->argv[1], hgi_argument_length(a, 1)))
+    if (a->argc < 2)
         return false;
-    name[length] = ' ';
-    return true;
+    name->word[name->length / 8] |= (uint64_t)' ' << (56 - 8 * (name->length % 8));
+    name->length++;
+    return add_letters(name, a->argv[1], hgi_argument_length(a, 1));
 }
 
 static const struct command_row *row_of(const struct hgi_arguments *a)
 {
-    char name[HGI_NAME_SIZE];
-    if (!first_word(name, a))
+    struct name name;
+    if (!first_word(&name, a))
         return NULL;
-    const struct command_row *row = find(name);
-    if (!row || !(row->marks & CONTAINER) || !second_word(name, a))
+    const struct command_row *row = find(&name);
+    if (!row || !(row->marks & CONTAINER) || !second_word(&name, a))
         return row;
-    const struct command_row *subcommand = find(name);
+    const struct command_row *subcommand = find(&name);
     return subcommand ? subcommand : row;
 }
 
@@ -148,7 +187,8 @@ struct hgi_command_facts hgi_command_look(int argc, const char *const *argv, con
                                        .effect = (enum hgi_effect)row->effect,
                                        .key_index = key_of(row, &arguments),
                                        .opaque = row->marks & OPAQUE };
-    hgi_command_rule_apply((enum hgi_command_rule_id)row->rule, &arguments, &facts);
+    if (row->rule != HGI_RULE_NONE)
+        hgi_command_rule_apply((enum hgi_command_rule_id)row->rule, &arguments, &facts);
     return facts;
 }
 
@@ -158,8 +198,14 @@ bool hgi_command_allowed_in_pool(const struct hgi_command_facts *facts)
 }
 
 /* The file's rule for a name, or NULL. They are sorted by name. */
-static const struct hgi_command_rule *rule_of(const struct hgi_settings *settings, const char *name)
+static const struct hgi_command_rule *rule_of(const struct hgi_settings *settings,
+                                              const struct name *wanted)
 {
+    char name[HGI_NAME_SIZE];
+    for (size_t i = 0; i < COUNT_OF(wanted->word); i++) {
+        const uint64_t word = htobe64(wanted->word[i]);
+        memcpy(name + 8 * i, &word, sizeof word);
+    }
     size_t low = 0, high = settings->command_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -179,14 +225,14 @@ const struct hgi_class *hgi_command_class(const struct hgi_settings *settings,
                                           const char *const *argv, const size_t *lengths)
 {
     struct hgi_arguments arguments = { argc, argv, lengths };
-    char word[HGI_NAME_SIZE], words[HGI_NAME_SIZE];
+    struct name word;
     const struct hgi_command_rule *rule = NULL;
-    if (settings->command_count > 0 && first_word(word, &arguments)) {
-        memcpy(words, word, sizeof words);
-        if (second_word(words, &arguments))
-            rule = rule_of(settings, words);
+    if (settings->command_count > 0 && first_word(&word, &arguments)) {
+        struct name words = word;
+        if (second_word(&words, &arguments))
+            rule = rule_of(settings, &words);
         if (!rule)
-            rule = rule_of(settings, word);
+            rule = rule_of(settings, &word);
     }
     return &settings->classes[rule ? rule->class_index : (uint32_t)facts->kind];
 }

@@ -64,6 +64,21 @@ Test(commands, names_are_found_in_any_case_and_given_in_capitals)
     cr_expect_str_eq(look("ZUNIONSTORE d 1 a").name, "ZUNIONSTORE");
 }
 
+Test(commands, every_name_of_the_table_is_found)
+{
+#define COMMAND(name, kind, effect, form, at, rule, marks) name,
+    static const char *const names[] = {
+#include "policy/command_table.inc"
+    };
+#undef COMMAND
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        struct hgi_command_facts facts = look(names[i]);
+        cr_expect_not_null(facts.name, "%s", names[i]);
+        if (facts.name)
+            cr_expect_str_eq(facts.name, names[i]);
+    }
+}
+
 Test(commands, what_is_not_known_is_write_once_and_proves_nothing)
 {
     static const char *const unknown[] = {
