@@ -133,19 +133,20 @@ struct hgi_budget_step hgi_budget_step(const struct hgi_budget_rules *rules, uin
                                        enum hgi_budget_event event, int64_t now_ns)
 {
     struct hgi_budget_step step = { .word = word, .granted = false };
-    uint64_t credited = credit_time(rules, word, now_ns);
     if (event == HGI_BUDGET_SETTLE) {
-        step.word = credited;
+        step.word = credit_time(rules, word, now_ns);
     } else if (!rules->enabled) {
         step.granted = event == HGI_BUDGET_TAKE;
     } else if (event == HGI_BUDGET_GIVE_BACK) {
         step.word = earn(rules, word, TOKEN);
     } else if (event == HGI_BUDGET_CALL) {
         if (!full_and_fresh(rules, word, now_ns))
-            step.word = earn(rules, credited, rules->per_call);
-    } else if (tokens_of(credited) >= TOKEN) {
-        step.word = credited - TOKEN; /* the tokens are the low bits */
-        step.granted = true;
+            step.word = earn(rules, credit_time(rules, word, now_ns), rules->per_call);
+    } else {
+        uint64_t credited = credit_time(rules, word, now_ns);
+        step.granted = tokens_of(credited) >= TOKEN;
+        if (step.granted)
+            step.word = credited - TOKEN; /* the tokens are the low bits */
     }
     return step;
 }
