@@ -47,6 +47,7 @@ struct run {
     struct hgi_plan plan;
     struct hgi_progress progress;
     int64_t started_ns;
+    int64_t ended_ns; /* of the last attempt; 0: not known */
     int64_t queue_ns, dial_ns, server_ns, backoff_ns;
     bool may_have_run; /* an attempt left and was not answered */
     bool has_run;      /* an attempt is known to have run, and failed */
@@ -339,6 +340,34 @@ static void note_failure(struct run *run, const struct hgi_attempt *attempt)
     run->cause = attempt->verdict.type;
 }
 
+/* An attempt that begins now. Field by field, and of the verdict only what is read without a failure:
+ * to clear a struct of this size costs as much as all the rest of the loop. */
+static void begin_attempt(const struct run *run, int64_t now_ns, struct hgi_attempt *attempt)
+{
+    hgi_fields_begin(attempt, sizeof *attempt);
+    attempt->number = run->progress.attempts + 1;
+    attempt->max_attempts = run->plan.max_attempts;
+    attempt->began_ns = now_ns;
+    attempt->call_deadline_ns = run->plan.deadline_ns;
+    attempt->timeout_ns = run->plan.op_class->attempt_timeout_ns;
+    attempt->permit = (hg_permit) { 0 };
+    attempt->is_probe = false;
+    attempt->may_run_later = run->may_have_run;
+    attempt->error = run->record;
+    attempt->status = HG_OK;
+    attempt->nil = attempt->keeps_permit = attempt->fenced = attempt->refused = false;
+    attempt->verdict.type = HG_OK;
+    attempt->verdict.severity = HG_SEVERITY_LOW;
+    attempt->verdict.recovery = HG_RECOVERY_FAIL;
+    attempt->verdict.outcome = HG_OUTCOME_UNKNOWN;
+    attempt->verdict.view = HGI_VIEW_NOTHING;
+    attempt->verdict.fate = HGI_FATE_KEEP;
+    attempt->verdict.delay_ns = 0;
+    attempt->verdict.code[0] = '\0';
+    attempt->retry_after_ns = 0;
+    attempt->queue_ns = attempt->dial_ns = attempt->server_ns = attempt->ended_ns = 0;
+}
+
 /* HG_OK, HG_ERR_NOT_FOUND for the success of an attempt with a nil reply, or how the call failed. */
 static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
 {
@@ -348,13 +377,8 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
         int64_t now_ns = run->progress.attempts == 0 ? run->started_ns : now_of(run);
         if (now_ns >= run->plan.deadline_ns)
             return stop_for_deadline(run);
-        struct hgi_attempt attempt = { .number = run->progress.attempts + 1,
-                                       .max_attempts = run->plan.max_attempts,
-                                       .call_deadline_ns = run->plan.deadline_ns,
-                                       .timeout_ns = run->plan.op_class->attempt_timeout_ns,
-                                       .may_run_later = run->may_have_run,
-                                       .verdict.view = HGI_VIEW_NOTHING,
-                                       .error = run->record };
+        struct hgi_attempt attempt;
+        begin_attempt(run, now_ns, &attempt);
         if (!admitted(run, &attempt, &status))
             return status;
         if (attempt.number > 1) {
@@ -372,6 +396,7 @@ static hg_status run_attempts(struct run *run, hgi_attempt_fn fn, void *arg)
         run->queue_ns += attempt.queue_ns;
         run->dial_ns += attempt.dial_ns;
         run->server_ns += attempt.server_ns;
+        run->ended_ns = attempt.ended_ns;
         if (attempt.refused) {
             if (attempt.number > 1 && run->call->budget)
                 hgi_budget_give_back(run->call->budget);
@@ -398,7 +423,14 @@ hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg
 {
     struct hg_error local;
     const struct hgi_class *op_class = call->op_class;
-    struct run run = { .call = call, .record = err ? err : &local };
+    struct run run;
+    hgi_fields_begin(&run, sizeof run);
+    run.call = call;
+    run.record = err ? err : &local;
+    run.progress = (struct hgi_progress) { 0 };
+    run.ended_ns = run.queue_ns = run.dial_ns = run.server_ns = run.backoff_ns = 0;
+    run.may_have_run = run.has_run = false;
+    run.cause = HG_OK;
     run.started_ns = now_of(&run);
     run.plan = (struct hgi_plan) {
         .op_class = op_class,
@@ -414,10 +446,14 @@ hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg
 
     hg_status status = run_attempts(&run, fn, arg);
     bool well = status == HG_OK || status == HG_ERR_NOT_FOUND;
-    bool is_told = !well || err || call->trace; /* else nobody asks how long it took */
-    int64_t now_ns = is_told ? now_of(&run) : run.started_ns;
+    bool is_read = err && !call->untold;
+    int64_t now_ns = run.started_ns; /* right if nobody asks how long it took */
+    if (well && run.ended_ns != 0)
+        now_ns = run.ended_ns;
+    else if (!well || is_read || call->trace)
+        now_ns = now_of(&run);
     if (well) {
-        if (err)
+        if (is_read)
             record_success(&run, status, now_ns);
         status = HG_OK;
     } else {

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "policy/classify.h"
 #include "policy/gate.h"
@@ -20,10 +21,24 @@ struct hgi_env {
 /* The real ones. */
 extern const struct hgi_env hgi_env_real;
 
-/* One attempt. The loop fills the first part, the attempt's function the second. */
+/* For what is filled field by field, because to clear all of it would cost each call more than to fill
+ * it: in debug builds it is garbage before, so that a field that was forgotten is found. */
+static inline void hgi_fields_begin(void *fields, size_t size)
+{
+#ifndef NDEBUG
+    memset(fields, 0xa5, size);
+#else
+    (void)fields;
+    (void)size;
+#endif
+}
+
+/* One attempt. The loop fills the first part, the attempt's function the second, on success or not as
+ * far as it has something to say. Begun in run.c, field by field. */
 struct hgi_attempt {
     uint32_t number; /* 1 for the first */
     uint32_t max_attempts;
+    int64_t began_ns;         /* when the loop looked at the clock: just now */
     int64_t call_deadline_ns; /* absolute */
     int64_t timeout_ns;       /* the class's attempt_timeout; < 0: none */
     hg_permit permit;         /* of the breaker, if the call has one; the loop reports it */
@@ -41,6 +56,7 @@ struct hgi_attempt {
     int64_t queue_ns;
     int64_t dial_ns;
     int64_t server_ns;
+    int64_t ended_ns; /* when the function looked at the clock, last of all; 0: it did not */
 };
 
 typedef void (*hgi_attempt_fn)(void *arg, struct hgi_attempt *attempt);
@@ -56,6 +72,7 @@ struct hgi_call {
     const char *operation;
     const char *key; /* may be NULL */
     size_t key_length;
+    bool untold;          /* nobody reads the record of a call that goes well */
     const char *endpoint; /* may be NULL */
     hg_breaker *breaker;  /* may be NULL */
     unsigned admit_flags;

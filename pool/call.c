@@ -40,22 +40,23 @@ void hgi_take_failed(const struct hgi_take *take, hg_status status, struct hgi_a
     }
 }
 
-/* Until when an attempt that begins now may last, and whether that is all that the policy allows. */
-int64_t hgi_attempt_end(const struct hgi_attempt *attempt, int64_t timeout_ns, int64_t now_ns,
-                        bool *full)
+struct hgi_span hgi_attempt_span(const struct hgi_attempt *attempt, int64_t timeout_ns,
+                                 int64_t now_ns)
 {
     int64_t end_ns = hgi_deadline_after(now_ns, timeout_ns);
-    *full = end_ns <= attempt->call_deadline_ns;
-    return *full ? end_ns : attempt->call_deadline_ns;
+    bool full = end_ns <= attempt->call_deadline_ns;
+    return (struct hgi_span) { .end_ns = full ? end_ns : attempt->call_deadline_ns,
+                               .now_ns = now_ns,
+                               .full = full };
 }
 
-bool hgi_attempt_fence(struct hgi_fence *fence, struct hg_lease *lease, int64_t end_ns, bool full,
+bool hgi_attempt_fence(struct hgi_fence *fence, struct hg_lease *lease, struct hgi_span *span,
                        struct hgi_attempt *attempt)
 {
     if (fence->count == 0 || (lease->op_class->retry_unfenced && !lease->slot->conn->can_fence))
         return true;
     bool refused;
-    attempt->status = hgi_raise_fence(lease, fence, end_ns, full, &refused, attempt->error);
+    attempt->status = hgi_raise_fence(lease, fence, span, &refused, attempt->error);
     if (attempt->status == HG_OK)
         return true;
     attempt->refused = refused;
@@ -88,7 +89,7 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     struct command_call *call = arg;
     hg_pool *pool = call->pool;
     struct hgi_take take = { .settings = call->snapshot->settings,
-                             .now_ns = hgi_now_ns(),
+                             .now_ns = attempt->began_ns,
                              .deadline_ns = attempt->call_deadline_ns,
                              .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };
@@ -102,20 +103,19 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     const int64_t began_ns = take.now_ns;
     struct hg_lease *lease =
         hgi_lease_begin(pool, call->snapshot, take.slot, call->command->op_class, began_ns);
-    bool full;
-    int64_t end_ns =
-        hgi_attempt_end(attempt, timeout_of(call->command, attempt->timeout_ns), began_ns, &full);
+    struct hgi_span span =
+        hgi_attempt_span(attempt, timeout_of(call->command, attempt->timeout_ns), began_ns);
     redisReply *reply = NULL;
-    if (hgi_attempt_fence(&call->fence, lease, end_ns, full, attempt)) {
-        attempt->status = hgi_exchange(lease, call->command, end_ns, full, &reply, attempt->error);
+    if (hgi_attempt_fence(&call->fence, lease, &span, attempt)) {
+        attempt->status = hgi_exchange(lease, call->command, &span, &reply, attempt->error);
         if (attempt->status != HG_OK)
             attempt->verdict = lease->verdict;
         hgi_attempt_note(&call->fence, lease, attempt);
     }
     attempt->nil = reply && reply->type == REDIS_REPLY_NIL;
-    const int64_t ended_ns = hgi_now_ns();
-    hgi_lease_end(lease, ended_ns);
-    attempt->server_ns = ended_ns - began_ns;
+    attempt->ended_ns = hgi_now_ns();
+    attempt->server_ns = attempt->ended_ns - began_ns;
+    hgi_lease_end(lease, attempt->ended_ns);
     if (call->reply)
         *call->reply = reply;
     else
@@ -148,10 +148,11 @@ static bool ping_says_ready(struct hg_lease *lease, const struct hgi_settings *s
     const struct hgi_command command = {
         .bytes = ping, .length = sizeof ping - 1, .op_class = lease->op_class, .name = "PING"
     };
+    struct hgi_span span = { .end_ns = hgi_deadline_after(lease->began_ns,
+                                                          settings->pool.connect_timeout_ns),
+                             .full = true };
     redisReply *reply;
-    hg_status status = hgi_exchange(
-        lease, &command, hgi_deadline_after(lease->began_ns, settings->pool.connect_timeout_ns),
-        true, &reply, NULL);
+    hg_status status = hgi_exchange(lease, &command, &span, &reply, NULL);
     freeReplyObject(reply);
     if (status != HG_OK && lease->verdict.code[0] != '\0')
         return lease->verdict.recovery != HG_RECOVERY_WAIT_AND_RETRY;
@@ -186,26 +187,22 @@ static bool server_is_ready(void *arg)
 void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hgi_snapshot *snapshot,
                       const struct hg_call_options *options)
 {
-    *call = (struct hgi_call) { .env = &hgi_env_real,
-                                .settings = snapshot->settings,
-                                .endpoint = snapshot->endpoint->text,
-                                .breaker = pool->breaker,
-                                .budget = pool->budget,
-                                .gate = &pool->gate,
-                                .condition = server_is_ready,
-                                .condition_arg = pool,
-                                .log = pool->log,
-                                .log_arg = pool->log_arg,
-                                .count = count,
-                                .count_arg = pool };
-    if (!options)
-        return;
+    hgi_fields_begin(call, sizeof *call);
+    call->env = &hgi_env_real;
+    call->settings = snapshot->settings;
+    call->endpoint = snapshot->endpoint->text;
+    call->breaker = pool->breaker;
+    call->admit_flags = 0;
+    call->budget = pool->budget;
     call->deadline_ns = options->deadline_ns;
+    call->gate = &pool->gate;
+    call->condition = options->condition ? options->condition : server_is_ready;
+    call->condition_arg = options->condition ? options->condition_arg : pool;
     call->trace = options->trace;
-    if (options->condition) {
-        call->condition = options->condition;
-        call->condition_arg = options->condition_arg;
-    }
+    call->log = pool->log;
+    call->log_arg = pool->log_arg;
+    call->count = count;
+    call->count_arg = pool;
 }
 
 hg_status hgi_call_options_read(struct hg_call_options *out, const struct hg_call_options *options,
@@ -256,14 +253,21 @@ static hg_status run_formatted(hg_pool *pool, struct hgi_snapshot *snapshot,
                                const struct hg_call_options *options, redisReply **reply,
                                struct hg_error *err, char *bytes, size_t length)
 {
-    struct hgi_command command = { .bytes = bytes, .length = length };
-    struct command_call arg = {
-        .pool = pool, .snapshot = snapshot, .command = &command, .reply = reply
-    };
+    /* Field by field: what need not be cleared is most of it. */
+    struct hgi_command command;
+    hgi_fields_begin(&command, sizeof command);
+    command.bytes = bytes;
+    command.length = length;
+    struct command_call arg;
+    arg.pool = pool;
+    arg.snapshot = snapshot;
+    arg.command = &command;
+    arg.reply = reply;
+    arg.fence.count = 0;
     struct hgi_call call;
-    struct hg_call_options given;
+    struct hg_call_options given = HG_CALL_OPTIONS_INIT;
     hg_status status = hgi_command_inspect(&command, snapshot->settings, err);
-    if (status == HG_OK)
+    if (status == HG_OK && options)
         status = hgi_call_options_read(&given, options, snapshot->settings, &command.op_class, err);
     if (status == HG_OK) {
         hgi_call_prepare(&call, pool, snapshot, &given);

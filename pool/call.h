@@ -5,7 +5,8 @@
 #include "pool/fence.h"
 #include "pool/internal.h"
 
-/* Fill *call with what the pool and the options say; class, operation and key are the caller's. */
+/* Fill *call with what the pool and the options (as read below) say; class, operation and key are the
+ * caller's, and whether it is told is hgi_run_counted()'s. */
 void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hgi_snapshot *snapshot,
                       const struct hg_call_options *options);
 
@@ -20,13 +21,13 @@ void hgi_take_failed(const struct hgi_take *take, hg_status status, struct hgi_a
 
 /* The fence of a call's attempts. Before one: false, and the attempt has failed. After one: remember it
  * if it may run yet. */
-bool hgi_attempt_fence(struct hgi_fence *fence, struct hg_lease *lease, int64_t end_ns, bool full,
+bool hgi_attempt_fence(struct hgi_fence *fence, struct hg_lease *lease, struct hgi_span *span,
                        struct hgi_attempt *attempt);
 void hgi_attempt_note(struct hgi_fence *fence, const struct hg_lease *lease,
                       struct hgi_attempt *attempt);
 
-/* Until when an attempt that begins now may last; *full: that is all the time the policy allows. */
-int64_t hgi_attempt_end(const struct hgi_attempt *attempt, int64_t timeout_ns, int64_t now_ns,
-                        bool *full);
+/* The time that an attempt has which begins now. */
+struct hgi_span hgi_attempt_span(const struct hgi_attempt *attempt, int64_t timeout_ns,
+                                 int64_t now_ns);
 
 #endif

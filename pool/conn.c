@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "breaker/clock.h"
-#include "breaker/error.h"
 #include "pool/cancel.h"
 
 enum { RECEIVE_SIZE = 16 * 1024 };
@@ -109,7 +108,7 @@ static struct hgi_io too_much(struct hgi_conn *conn, size_t sent)
     if (!conn->replies.exceeded)
         return failed(conn, HGI_IO_MEMORY, ENOMEM, sent);
     struct hgi_io io = failed(conn, HGI_IO_LIMIT, 0, sent);
-    hgi_copy_text(io.text, sizeof io.text, conn->replies.why);
+    io.text = conn->replies.why;
     return io;
 }
 
@@ -144,10 +143,12 @@ static struct hgi_io make_room(struct hgi_conn *conn, short wants, int64_t deadl
 }
 
 struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t length,
-                            int64_t deadline_ns)
+                            struct hgi_span *span)
 {
     size_t sent = 0;
-    while (sent < length) {
+    for (bool first = true; sent < length; first = false) {
+        if (!first)
+            span->now_ns = 0; /* it waited, or there is much to send */
         short wants;
         ssize_t taken = put(conn, bytes + sent, length - sent, &wants);
         /* What TLS has put into a record may be on its way, also if the rest never follows. */
@@ -155,7 +156,7 @@ struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t len
         if (taken >= 0) {
             sent += (size_t)taken;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct hgi_io io = make_room(conn, wants, deadline_ns, left);
+            struct hgi_io io = make_room(conn, wants, span->end_ns, left);
             if (io.kind != HGI_IO_OK)
                 return io;
         } else if (errno != EINTR) {
@@ -177,7 +178,7 @@ static struct hgi_io parse(struct hgi_conn *conn, redisReply **reply)
             struct hgi_io io =
                 failed(conn, reader->err == REDIS_ERR_OOM ? HGI_IO_MEMORY : HGI_IO_PROTOCOL, 0, 0);
             io.hiredis_err = reader->err;
-            hgi_copy_text(io.text, sizeof io.text, reader->errstr);
+            io.text = reader->errstr;
             return io;
         }
         if (!*reply || conn->takes_push || !hgi_reply_is_push(*reply))
@@ -188,7 +189,7 @@ static struct hgi_io parse(struct hgi_conn *conn, redisReply **reply)
     return (struct hgi_io) { .kind = HGI_IO_OK };
 }
 
-struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns)
+struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, struct hgi_span *span)
 {
     const bool is_dry = !conn->tls; /* all that came is in the socket; TLS may hold some */
     bool may_block = !conn->is_raw; /* its user may have set another receive timeout */
@@ -201,13 +202,14 @@ struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_
             if (io.kind != HGI_IO_OK || *reply)
                 return io;
         }
-        const int64_t left_ns = deadline_ns - hgi_now_ns();
+        const int64_t left_ns = span->end_ns - hgi_span_now(span);
         if (!first && left_ns <= 0) /* one that never stops talking, as above */
             return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, 0);
+        span->now_ns = 0; /* from here on it may wait */
         char bytes[RECEIVE_SIZE];
         bool block = may_block && left_ns >= conn->slice_ns;
         if (!block && dry) {
-            int ready = wait_for(conn->context->fd, wants, deadline_ns, NULL);
+            int ready = wait_for(conn->context->fd, wants, span->end_ns, NULL);
             if (ready == 0)
                 return failed(conn, HGI_IO_TIMEOUT, ETIMEDOUT, 0);
             if (ready < 0)
@@ -302,6 +304,8 @@ static bool is_undone_by_reset(const char *name)
 
 void hgi_conn_note_effect(struct hgi_conn *conn, const struct hgi_command_facts *facts)
 {
+    if (facts->effect == HGI_EFFECT_NONE)
+        return; /* nearly all do nothing to it */
     switch (facts->effect) {
     case HGI_EFFECT_MULTI:
         conn->multi = true;
@@ -330,9 +334,10 @@ void hgi_conn_note_effect(struct hgi_conn *conn, const struct hgi_command_facts 
 bool hgi_conn_is_subscription(const struct hgi_command_facts *facts)
 {
     static const char tail[] = "SUBSCRIBE";
-    size_t length = facts->name ? strlen(facts->name) : 0;
-    return facts->effect == HGI_EFFECT_LASTING && length >= sizeof tail - 1 &&
-           strcmp(facts->name + length - (sizeof tail - 1), tail) == 0;
+    if (facts->effect != HGI_EFFECT_LASTING || !facts->name)
+        return false;
+    size_t length = strlen(facts->name);
+    return length >= sizeof tail - 1 && strcmp(facts->name + length - (sizeof tail - 1), tail) == 0;
 }
 
 void hgi_conn_note_question(struct hgi_conn *conn, const struct hgi_command_facts *facts)

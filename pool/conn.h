@@ -12,6 +12,7 @@
 
 #include <herdgate/pool.h>
 
+#include "breaker/clock.h"
 #include "policy/commands.h"
 #include "policy/settings.h"
 #include "pool/fork.h"
@@ -23,28 +24,15 @@ enum { HGI_RETIRED_REASONS = HG_RETIRED_CLOSING + 1 };
 
 /* A connection belongs to one thread at a time: whoever holds its slot. */
 struct hgi_conn {
-    redisContext *context;           /* owns the socket; its fd is ours to read and write */
-    hgi_descriptor_note *descriptor; /* of that socket; NULL: nowhere */
-    uint32_t id;                     /* unique in its pool; never 0 */
-    uint32_t epoch;                  /* of the pool when it was made */
-    int64_t client_id;               /* the server's number for it; 0: not known */
-    int64_t dialled_ns;              /* begin of its dial */
-    int64_t made_ns;
-    int64_t dial_ns;    /* how long it took to make */
-    int64_t used_ns;    /* end of its last use; 0: never used */
-    int64_t expires_ns; /* its jittered end of life */
-    int64_t slice_ns;   /* SO_RCVTIMEO of the socket */
-    struct hgi_replies replies;
-    struct hgi_tls *tls; /* NULL: none */
-    struct hgi_raw raw;
-    uint32_t owed; /* replies that the server owes us */
-    char *out;     /* commands appended and not sent yet */
-    size_t out_length;
-    size_t out_first; /* length of the first of them */
-    size_t out_size;
-    bool can_fence;           /* others can be killed on it by their numbers; see fence.c */
-    hg_retirement retired_as; /* said by who closes it; NONE: as it shows itself */
-    bool broken;              /* failed once: good for nothing any more */
+    /* What every command looks at lies together. */
+    redisContext *context; /* owns the socket; its fd is ours to read and write */
+    struct hgi_tls *tls;   /* NULL: none */
+    int64_t slice_ns;      /* SO_RCVTIMEO of the socket */
+    int64_t used_ns;       /* end of its last use; 0: never used */
+    size_t out_length;     /* of `out` */
+    uint32_t owed;         /* replies that the server owes us */
+    uint32_t epoch;        /* of the pool when it was made */
+    bool broken;           /* failed once: good for nothing any more */
     bool multi;
     bool watching;
     bool altered;   /* RESET and a new set-up undo what was done */
@@ -53,6 +41,21 @@ struct hgi_conn {
     bool unsettled; /* the server could not say for now whether it can fence: to be asked again */
     bool is_raw;    /* the user had the context */
     bool takes_push; /* it is subscribed, or is about to be: messages are what is waited for */
+    bool can_fence;  /* others can be killed on it by their numbers; see fence.c */
+    struct hgi_replies replies;
+
+    struct hgi_raw raw;
+    hgi_descriptor_note *descriptor; /* of the socket; NULL: nowhere */
+    uint32_t id;                     /* unique in its pool; never 0 */
+    hg_retirement retired_as;        /* said by who closes it; NONE: as it shows itself */
+    int64_t client_id;               /* the server's number for it; 0: not known */
+    int64_t dialled_ns;              /* begin of its dial */
+    int64_t made_ns;
+    int64_t dial_ns;    /* how long it took to make */
+    int64_t expires_ns; /* its jittered end of life */
+    char *out;          /* commands appended and not sent yet */
+    size_t out_first;   /* length of the first of them */
+    size_t out_size;
 };
 
 enum hgi_io_kind {
@@ -65,13 +68,14 @@ enum hgi_io_kind {
     HGI_IO_MEMORY
 };
 
-/* How an exchange went. */
+/* How an exchange went. Small: each step of every command returns one. */
 struct hgi_io {
     enum hgi_io_kind kind;
     int sys_errno;
     int hiredis_err;
-    size_t sent;    /* bytes of this exchange that the kernel took */
-    char text[128]; /* PROTOCOL: what hiredis says; LIMIT */
+    size_t sent; /* bytes of this exchange that the kernel took */
+    const char
+        *text; /* PROTOCOL: what hiredis says; LIMIT; else NULL. Lives as its connection does */
 };
 
 /* Wrap a connected, blocking socket; slice_ns: its SO_RCVTIMEO. NULL: out of memory, and the socket is
@@ -81,14 +85,30 @@ struct hgi_conn *hgi_conn_wrap(int fd, const struct hgi_settings *settings, int6
 /* Close and free. NULL does nothing. Sends no QUIT. */
 void hgi_conn_close(struct hgi_conn *conn);
 
-/* Send `length` bytes before the deadline, reading what comes meanwhile: a server may stop reading
+/* The time that is left for something. What the clock said is handed down with it, so that a command
+ * that need not wait before its reply reads the clock once, when its connection was had. */
+struct hgi_span {
+    int64_t end_ns;
+    int64_t now_ns; /* the time, a few instructions ago; 0: something may have waited since */
+    bool full;      /* the end is all that the policy allows for an attempt */
+};
+
+/* The time now, read only if it is not known. */
+static inline int64_t hgi_span_now(struct hgi_span *span)
+{
+    if (span->now_ns == 0)
+        span->now_ns = hgi_now_ns();
+    return span->now_ns;
+}
+
+/* Send `length` bytes before the span's end, reading what comes meanwhile: a server may stop reading
  * until its replies are read. Never raises SIGPIPE. */
 struct hgi_io hgi_conn_send(struct hgi_conn *conn, const char *bytes, size_t length,
-                            int64_t deadline_ns);
+                            struct hgi_span *span);
 
-/* Read one reply before the deadline; *reply is the caller's. After anything but OK the connection is
+/* Read one reply before the span's end; *reply is the caller's. After anything but OK the connection is
  * broken. */
-struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, int64_t deadline_ns);
+struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, struct hgi_span *span);
 
 /* Read what there is, and wait for something before the deadline if there is nothing. After anything but
  * OK the connection is broken. */

@@ -17,16 +17,17 @@
 enum { ARGUMENTS_ON_STACK = 64 };
 
 /* Read "*<n>\r\n" or "$<n>\r\n" at *at. False: not that. hiredis made these bytes. */
-static bool read_count(const char **at, const char *end, char mark, size_t *count)
+static inline bool read_count(const char **at, const char *end, char mark, size_t *count)
 {
     const char *p = *at;
     if (p >= end || *p++ != mark)
         return false;
-    *count = 0;
-    while (p < end && *p >= '0' && *p <= '9')
-        *count = *count * 10 + (size_t)(*p++ - '0');
+    size_t number = 0;
+    while (p < end && (unsigned char)(*p - '0') <= 9)
+        number = number * 10 + (unsigned char)(*p++ - '0');
     if (end - p < 2)
         return false;
+    *count = number;
     *at = p + 2;
     return true;
 }
@@ -49,17 +50,23 @@ static bool split(const struct hgi_command *command, const char **argv, size_t *
 }
 
 /* The first word in capitals, for messages; what is not printable as '?'. */
-static void copy_name(char name[static HGI_NAME_SIZE], const char *word, size_t length)
+static void fill_name(struct hgi_command *command, const char *word, size_t length)
 {
+    const char *known = command->facts.name; /* it begins with the word, if there is one */
+    if (known && known[length] == '\0') {
+        command->name = known;
+        return;
+    }
     if (length >= HGI_NAME_SIZE)
         length = HGI_NAME_SIZE - 1;
     for (size_t i = 0; i < length; i++) {
         char c = word[i];
         if (c >= 'a' && c <= 'z')
             c = (char)(c - 'a' + 'A');
-        name[i] = c > ' ' && c < 0x7f ? c : '?';
+        command->word[i] = c > ' ' && c < 0x7f ? c : '?';
     }
-    name[length] = '\0';
+    command->word[length] = '\0';
+    command->name = command->word;
 }
 
 hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_settings *settings,
@@ -72,6 +79,7 @@ hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_sett
     hg_status status = HG_OK;
     const char *at = command->bytes;
     size_t argc;
+    command->name = "";
     if (!read_count(&at, at + command->length, '*', &argc) || argc == 0)
         return hgi_error_set(err, HG_ERR_VALIDATION,
                              "the command is empty; give at least its name");
@@ -89,7 +97,7 @@ hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_sett
     }
     command->facts = hgi_command_look((int)argc, argv, lengths);
     command->op_class = hgi_command_class(settings, &command->facts, (int)argc, argv, lengths);
-    copy_name(command->name, argv[0], lengths[0]);
+    fill_name(command, argv[0], lengths[0]);
     command->key = NULL;
     command->key_length = 0;
     if (command->facts.key_index > 0 && (size_t)command->facts.key_index < argc) {
@@ -225,16 +233,16 @@ static hg_status conclude(struct hg_lease *lease, const struct hgi_fault *fault)
 }
 
 static hg_status io_failed(struct hg_lease *lease, const struct hgi_io *io, bool sent_whole,
-                           bool full_attempt, int64_t waited_ns, struct hg_error *err)
+                           const struct hgi_span *span, int64_t began_ns, struct hg_error *err)
 {
     struct hgi_fault fault = { .kind = fault_kind(io->kind),
                                .sys_errno = io->kind == HGI_IO_TIMEOUT ? 0 : io->sys_errno,
                                .sent_whole = sent_whole,
-                               .full_attempt = full_attempt,
+                               .full_attempt = span->full,
                                .class_kind = lease->op_class->kind };
     hg_status status = conclude(lease, &fault);
     char text[192];
-    describe(io, sent_whole, waited_ns, text, sizeof text);
+    describe(io, sent_whole, hgi_now_ns() - began_ns, text, sizeof text);
     bool may_run =
         lease->verdict.outcome == HG_OUTCOME_UNKNOWN && lease->op_class->kind != HGI_CLASS_READ;
     hgi_error_set(err, status, "%s%s", text,
@@ -285,33 +293,31 @@ static hg_status fill(struct hg_lease *lease, hg_status status, const char *name
     return status;
 }
 
-hg_status hgi_flush(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,
-                    struct hg_error *err)
+hg_status hgi_flush(struct hg_lease *lease, struct hgi_span *span, struct hg_error *err)
 {
     struct hgi_conn *conn = lease->slot->conn;
     if (conn->out_length == 0)
         return HG_OK;
-    int64_t began_ns = hgi_now_ns();
-    struct hgi_io io = hgi_conn_send(conn, conn->out, conn->out_length, deadline_ns);
+    const int64_t began_ns = hgi_span_now(span);
+    struct hgi_io io = hgi_conn_send(conn, conn->out, conn->out_length, span);
     bool something_whole = io.sent >= conn->out_first;
     conn->out_length = 0;
     if (something_whole)
         lease->frames += 2; /* how many is not known: more than the one that can be judged alone */
     if (io.kind == HGI_IO_OK)
         return HG_OK;
-    hg_status status =
-        io_failed(lease, &io, something_whole, full_attempt, hgi_now_ns() - began_ns, err);
+    hg_status status = io_failed(lease, &io, something_whole, span, began_ns, err);
     return fill(lease, status, NULL, err);
 }
 
-hg_status hgi_next_reply(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,
-                         redisReply **reply, struct hg_error *err)
+hg_status hgi_next_reply(struct hg_lease *lease, struct hgi_span *span, redisReply **reply,
+                         struct hg_error *err)
 {
     struct hgi_conn *conn = lease->slot->conn;
-    int64_t began_ns = hgi_now_ns();
-    struct hgi_io io = hgi_conn_receive(conn, reply, deadline_ns);
+    const int64_t began_ns = hgi_span_now(span);
+    struct hgi_io io = hgi_conn_receive(conn, reply, span);
     if (io.kind != HGI_IO_OK) {
-        hg_status status = io_failed(lease, &io, true, full_attempt, hgi_now_ns() - began_ns, err);
+        hg_status status = io_failed(lease, &io, true, span, began_ns, err);
         return fill(lease, status, NULL, err);
     }
     if (conn->owed > 0) /* a message of a subscription is owed to nobody */
@@ -340,8 +346,8 @@ static hg_status no_fence(struct hg_lease *lease, struct hg_error *err)
     return HG_ERR_SERVER;
 }
 
-hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64_t deadline_ns,
-                          bool full_attempt, bool *refused, struct hg_error *err)
+hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, struct hgi_span *span,
+                          bool *refused, struct hg_error *err)
 {
     struct hgi_conn *conn = lease->slot->conn;
     char bytes[HGI_FENCE_SIZE];
@@ -352,12 +358,12 @@ hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64
         return no_fence(lease, err);
     hgi_fence_format(fence, conn, bytes, &length, &replies);
     redisReply *failure = NULL;
-    int64_t began_ns = hgi_now_ns();
-    struct hgi_io io = hgi_conn_send(conn, bytes, length, deadline_ns);
+    const int64_t began_ns = hgi_span_now(span);
+    struct hgi_io io = hgi_conn_send(conn, bytes, length, span);
     conn->owed += replies;
     while (io.kind == HGI_IO_OK && replies-- > 0) {
         redisReply *reply;
-        io = hgi_conn_receive(conn, &reply, deadline_ns);
+        io = hgi_conn_receive(conn, &reply, span);
         if (io.kind != HGI_IO_OK)
             break;
         conn->owed--;
@@ -368,9 +374,7 @@ hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64
     }
     hg_status status = HG_OK;
     if (io.kind != HGI_IO_OK)
-        status =
-            fill(lease, io_failed(lease, &io, false, full_attempt, hgi_now_ns() - began_ns, err),
-                 NULL, err);
+        status = fill(lease, io_failed(lease, &io, false, span, began_ns, err), NULL, err);
     else if (*refused)
         status = no_fence(lease, err);
     else if (failure)
@@ -382,24 +386,23 @@ hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64
 }
 
 hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command,
-                       int64_t deadline_ns, bool full_attempt, redisReply **reply,
-                       struct hg_error *err)
+                       struct hgi_span *span, redisReply **reply, struct hg_error *err)
 {
     struct hgi_conn *conn = lease->slot->conn;
     hgi_bump(&lease->slot->counters.attempts);
     *reply = NULL;
-    int64_t began_ns = hgi_now_ns();
+    const int64_t began_ns = hgi_span_now(span);
     hgi_conn_note_question(conn, &command->facts);
-    struct hgi_io io = hgi_conn_send(conn, command->bytes, command->length, deadline_ns);
+    struct hgi_io io = hgi_conn_send(conn, command->bytes, command->length, span);
     bool whole = io.sent == command->length;
     if (whole) {
         lease->frames++;
         conn->owed++;
     }
     if (io.kind == HGI_IO_OK)
-        io = hgi_conn_receive(conn, reply, deadline_ns);
+        io = hgi_conn_receive(conn, reply, span);
     if (io.kind != HGI_IO_OK) {
-        hg_status status = io_failed(lease, &io, whole, full_attempt, hgi_now_ns() - began_ns, err);
+        hg_status status = io_failed(lease, &io, whole, span, began_ns, err);
         return fill(lease, status, command->name, err);
     }
     conn->owed--;

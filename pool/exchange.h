@@ -7,18 +7,20 @@
 #include "pool/fence.h"
 #include "pool/internal.h"
 
-/* A formatted command and what is known of it. */
+/* A formatted command and what is known of it. It stays where it is. */
 struct hgi_command {
     const char *bytes;
     size_t length;
     struct hgi_command_facts facts;
     const struct hgi_class *op_class;
-    char name[HGI_NAME_SIZE]; /* upper case */
-    const char *key;          /* into bytes, or NULL */
+    const char *name; /* the first word in upper case: the table's own, or `word` */
+    char word[HGI_NAME_SIZE];
+    const char *key; /* into bytes, or NULL */
     size_t key_length;
 };
 
-/* Look at formatted bytes: fill everything but op_class of *command from them. */
+/* Look at formatted bytes: fill the rest of *command from them. On failure only the name is filled, and
+ * may be empty. */
 hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_settings *settings,
                               struct hg_error *err);
 
@@ -28,25 +30,22 @@ struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
                                  int64_t now_ns);
 void hgi_lease_end(struct hg_lease *lease, int64_t now_ns);
 
-/* Send one command and read its reply before deadline_ns. HG_OK with *reply (the caller's), or the
- * failure: lease->verdict judged, *err filled, *reply NULL. full_attempt: the server gets all the time
- * that the policy allows for an attempt. */
+/* Send one command and read its reply within the span. HG_OK with *reply (the caller's), or the
+ * failure: lease->verdict judged, *err filled, *reply NULL. */
 hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command,
-                       int64_t deadline_ns, bool full_attempt, redisReply **reply,
-                       struct hg_error *err);
+                       struct hgi_span *span, redisReply **reply, struct hg_error *err);
 
 /* Before an attempt whose older ones may run yet: keep them from it, and forget them. Nothing of the
  * attempt is sent unless this is HG_OK. *refused: the server does not let us, and *err says so; else
  * it is a failed attempt as above. */
-hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, int64_t deadline_ns,
-                          bool full_attempt, bool *refused, struct hg_error *err);
+hg_status hgi_raise_fence(struct hg_lease *lease, struct hgi_fence *fence, struct hgi_span *span,
+                          bool *refused, struct hg_error *err);
 
 /* Send what was appended. */
-hg_status hgi_flush(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,
-                    struct hg_error *err);
+hg_status hgi_flush(struct hg_lease *lease, struct hgi_span *span, struct hg_error *err);
 
 /* Read the next reply of what was sent. */
-hg_status hgi_next_reply(struct hg_lease *lease, int64_t deadline_ns, bool full_attempt,
-                         redisReply **reply, struct hg_error *err);
+hg_status hgi_next_reply(struct hg_lease *lease, struct hgi_span *span, redisReply **reply,
+                         struct hg_error *err);
 
 #endif

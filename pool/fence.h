@@ -14,7 +14,7 @@ enum {
     HGI_FENCE_SIZE = HGI_FENCE_MAX * HGI_FENCE_FRAME_SIZE
 };
 
-/* The connections on which attempts of one call left and were not answered. {0}: none. */
+/* The connections on which attempts of one call left and were not answered. With a count of 0: none. */
 struct hgi_fence {
     uint32_t count;
     struct {

@@ -77,11 +77,12 @@ static void on_hang_up(hg_pool *pool, struct hgi_slot *slot, uint32_t id)
 static bool answers_ping(const struct hgi_pool_settings *settings, struct hgi_conn *conn)
 {
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
-    int64_t deadline_ns = hgi_deadline_after(hgi_now_ns(), settings->connect_timeout_ns);
+    struct hgi_span span = { .now_ns = hgi_now_ns() };
+    span.end_ns = hgi_deadline_after(span.now_ns, settings->connect_timeout_ns);
     redisReply *reply = NULL;
-    struct hgi_io io = hgi_conn_send(conn, ping, sizeof ping - 1, deadline_ns);
+    struct hgi_io io = hgi_conn_send(conn, ping, sizeof ping - 1, &span);
     if (io.kind == HGI_IO_OK)
-        io = hgi_conn_receive(conn, &reply, deadline_ns);
+        io = hgi_conn_receive(conn, &reply, &span);
     freeReplyObject(reply);
     return io.kind == HGI_IO_OK;
 }

@@ -20,25 +20,26 @@
 
 /* --- the lease's own commands --- */
 
-/* Until when a command on this lease may last that begins now, and whether that is all the policy
- * allows: what the function itself spends of its attempt is not the server's, but for the little that
- * it always does. A command that blocks gets its own timeout on top. */
-static int64_t command_end(const struct hg_lease *lease, int64_t block_ns, bool *full)
+/* The time that a command on this lease has which begins now; full if that is all the policy allows: what
+ * the function itself spends of its attempt is not the server's, but for the little that it always does.
+ * A command that blocks gets its own timeout on top. */
+static struct hgi_span command_span(const struct hg_lease *lease, int64_t block_ns)
 {
     int64_t now_ns = hgi_now_ns();
     int64_t timeout_ns = lease->op_class->attempt_timeout_ns;
     int64_t end_ns = hgi_deadline_after(now_ns, timeout_ns);
-    *full = true;
+    bool full = true;
     if (block_ns > 0) {
         end_ns = hgi_deadline_after(end_ns, block_ns);
     } else if (block_ns < 0) {
         end_ns = HGI_NEVER;
     } else if (lease->deadline_ns < end_ns) {
         end_ns = lease->deadline_ns;
-        *full = lease->full && end_ns - now_ns >= timeout_ns - timeout_ns / 10;
+        full = lease->full && end_ns - now_ns >= timeout_ns - timeout_ns / 10;
     }
-    *full = *full && end_ns <= lease->call_deadline_ns;
-    return end_ns <= lease->call_deadline_ns ? end_ns : lease->call_deadline_ns;
+    if (end_ns > lease->call_deadline_ns)
+        return (struct hgi_span) { .end_ns = lease->call_deadline_ns, .now_ns = now_ns };
+    return (struct hgi_span) { .end_ns = end_ns, .now_ns = now_ns, .full = full };
 }
 
 static hg_status misuse(struct hg_lease *lease, struct hg_error *err, const char *what)
@@ -95,9 +96,8 @@ static hg_status lease_run(struct hg_lease *lease, redisReply **reply, struct hg
         status =
             misuse(lease, err, "replies to appended commands are outstanding; read them first");
     } else if (usable(lease, bytes, length, &command, &status, err)) {
-        bool full;
-        int64_t end_ns = command_end(lease, command.facts.block_ns, &full);
-        status = hgi_exchange(lease, &command, end_ns, full, &answer, err);
+        struct hgi_span span = command_span(lease, command.facts.block_ns);
+        status = hgi_exchange(lease, &command, &span, &answer, err);
     }
     if (status == HG_OK && err) {
         hgi_error_clear(err);
@@ -218,13 +218,12 @@ hg_status hg_lease_reply(hg_lease *handle, redisReply **reply, struct hg_error *
                       "an earlier command failed on this connection; give the lease back");
     if (conn->owed == 0 && !conn->lasting)
         return misuse(lease, err, "no reply is outstanding; append a command first");
-    bool full;
-    int64_t end_ns = command_end(lease, 0, &full);
+    struct hgi_span span = command_span(lease, 0);
     redisReply *answer = NULL;
     int cancel = hgi_cancel_off();
-    hg_status status = hgi_flush(lease, end_ns, full, err);
+    hg_status status = hgi_flush(lease, &span, err);
     if (status == HG_OK)
-        status = hgi_next_reply(lease, end_ns, full, &answer, err);
+        status = hgi_next_reply(lease, &span, &answer, err);
     hgi_cancel_restore(cancel);
     if (status == HG_OK && err) {
         hgi_error_clear(err);
@@ -312,7 +311,7 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
 {
     struct function_call *call = arg;
     struct hgi_take take = { .settings = call->snapshot->settings,
-                             .now_ns = hgi_now_ns(),
+                             .now_ns = attempt->began_ns,
                              .deadline_ns = attempt->call_deadline_ns,
                              .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };
@@ -326,17 +325,19 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
     const int64_t began_ns = take.now_ns;
     struct hg_lease *lease =
         hgi_lease_begin(call->pool, call->snapshot, take.slot, call->op_class, began_ns);
+    struct hgi_span span = hgi_attempt_span(attempt, attempt->timeout_ns, began_ns);
     lease->call_deadline_ns = attempt->call_deadline_ns;
-    lease->deadline_ns = hgi_attempt_end(attempt, attempt->timeout_ns, began_ns, &lease->full);
+    lease->deadline_ns = span.end_ns;
+    lease->full = span.full;
     lease->record = attempt->error;
     hgi_error_clear(attempt->error);
-    if (hgi_attempt_fence(&call->fence, lease, lease->deadline_ns, lease->full, attempt)) {
+    if (hgi_attempt_fence(&call->fence, lease, &span, attempt)) {
         run_function(call, lease, attempt);
         hgi_attempt_note(&call->fence, lease, attempt);
     }
-    const int64_t ended_ns = hgi_now_ns();
-    hgi_lease_end(lease, ended_ns);
-    attempt->server_ns = ended_ns - began_ns;
+    attempt->ended_ns = hgi_now_ns();
+    attempt->server_ns = attempt->ended_ns - began_ns;
+    hgi_lease_end(lease, attempt->ended_ns);
 }
 
 hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_fn fn, void *arg,
@@ -353,9 +354,13 @@ hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_
     const struct hgi_class *op_class = &snapshot->settings->classes[HGI_CLASS_WRITE_ONCE];
     hg_status status = hgi_call_options_read(&given, options, snapshot->settings, &op_class, err);
     if (status == HG_OK) {
-        struct function_call function = {
-            .pool = pool, .snapshot = snapshot, .op_class = op_class, .fn = fn, .arg = arg
-        };
+        struct function_call function;
+        function.pool = pool;
+        function.snapshot = snapshot;
+        function.op_class = op_class;
+        function.fn = fn;
+        function.arg = arg;
+        function.fence.count = 0;
         struct hgi_call call;
         hgi_call_prepare(&call, pool, snapshot, &given);
         call.op_class = op_class;
@@ -382,7 +387,7 @@ static void acquire_attempt(void *arg, struct hgi_attempt *attempt)
 {
     struct acquire_call *call = arg;
     struct hgi_take take = { .settings = call->snapshot->settings,
-                             .now_ns = hgi_now_ns(),
+                             .now_ns = attempt->began_ns,
                              .deadline_ns = attempt->call_deadline_ns,
                              .verdict = &attempt->verdict,
                              .is_probe = attempt->is_probe };

@@ -90,7 +90,8 @@ static ssize_t write_all(redisContext *context)
     const size_t length = sdslen(context->obuf);
     conn->raw.end_ns = end_from_now(context, &conn->raw);
     conn->raw.awaits = true;
-    struct hgi_io io = hgi_conn_send(conn, context->obuf, length, conn->raw.end_ns);
+    struct hgi_span span = { .end_ns = conn->raw.end_ns };
+    struct hgi_io io = hgi_conn_send(conn, context->obuf, length, &span);
     return io.kind == HGI_IO_OK ? (ssize_t)length : fail(context, &io);
 }
 

@@ -276,9 +276,10 @@ static bool is_silent(struct hgi_conn *conn, struct hgi_dial_failure *failure)
 static bool run(struct pipeline *pipeline, int64_t deadline_ns, struct hgi_dial_failure *failure)
 {
     struct hgi_conn *conn = pipeline->conn;
+    struct hgi_span span = { .end_ns = deadline_ns };
     struct hgi_io io = { .kind = HGI_IO_MEMORY };
     if (!pipeline->out_of_memory)
-        io = hgi_conn_send(conn, conn->out, conn->out_length, deadline_ns);
+        io = hgi_conn_send(conn, conn->out, conn->out_length, &span);
     if (conn->out)
         explicit_bzero(conn->out, conn->out_length); /* passwords */
     free(conn->out); /* most connections never have a pipeline again */
@@ -288,7 +289,7 @@ static bool run(struct pipeline *pipeline, int64_t deadline_ns, struct hgi_dial_
         return exchange_failed(failure, conn, &io);
     for (uint32_t i = 0; i < pipeline->count; i++) {
         redisReply *reply;
-        io = hgi_conn_receive(conn, &reply, deadline_ns);
+        io = hgi_conn_receive(conn, &reply, &span);
         if (io.kind != HGI_IO_OK)
             return exchange_failed(failure, conn, &io);
         bool well = take_answer(pipeline, pipeline->steps[i], reply, failure);

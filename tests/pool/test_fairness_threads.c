@@ -33,9 +33,9 @@ static void ping(struct hgi_conn *conn)
 {
     static const char command[] = "*1\r\n$4\r\nPING\r\n";
     redisReply *reply = NULL;
-    int64_t end_ns = hgi_now_ns() + 60 * HGI_NS_PER_S;
-    require(hgi_conn_send(conn, command, sizeof command - 1, end_ns).kind == HGI_IO_OK);
-    require(hgi_conn_receive(conn, &reply, end_ns).kind == HGI_IO_OK);
+    struct hgi_span span = { .end_ns = hgi_now_ns() + 60 * HGI_NS_PER_S };
+    require(hgi_conn_send(conn, command, sizeof command - 1, &span).kind == HGI_IO_OK);
+    require(hgi_conn_receive(conn, &reply, &span).kind == HGI_IO_OK);
     freeReplyObject(reply);
 }
 

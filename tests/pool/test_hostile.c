@@ -9,8 +9,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "breaker/clock.h"
+#include "pool/conn.h"
 #include "tests/pool/hostile.h"
 #include "tests/pool/support.h"
 
@@ -103,6 +105,38 @@ static void be_silent(struct hostile *hostile, int fd)
 static void ignore_signal(int number)
 {
     (void)number;
+}
+
+/* The clock is read once for a command, and not for what was waited for since: a stale time would let
+ * the next reply of the same span wait for too long. */
+Test(span, a_time_handed_down_is_good_until_something_may_have_waited)
+{
+    struct hgi_settings settings;
+    int end[2];
+    hgi_settings_defaults(&settings);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, end), 0);
+    struct hgi_conn *conn = hgi_conn_wrap(end[0], &settings, HGI_NS_PER_S);
+    cr_assert_not_null(conn);
+    struct hgi_span span = { .end_ns = hgi_now_ns() + 60 * HGI_NS_PER_S, .now_ns = 1 };
+    cr_assert_eq(hgi_conn_send(conn, "x", 1, &span).kind, HGI_IO_OK);
+    cr_assert_eq(span.now_ns, 1, "one send() that takes all does not wait");
+
+    redisReply *reply;
+    cr_assert(hostile_say(end[1], "+a\r\n+b\r\n"));
+    cr_assert_eq(hgi_conn_receive(conn, &reply, &span).kind, HGI_IO_OK);
+    cr_assert_eq(span.now_ns, 0, "recv() may have waited");
+    freeReplyObject(reply);
+    span.now_ns = 1;
+    cr_assert_eq(hgi_conn_receive(conn, &reply, &span).kind, HGI_IO_OK);
+    cr_assert_eq(span.now_ns, 1, "the second reply was here already");
+    freeReplyObject(reply);
+
+    static const char much[1 << 22]; /* more than the socket holds, and nobody reads it */
+    span = (struct hgi_span) { .end_ns = hgi_now_ns() + 10 * HGI_NS_PER_MS, .now_ns = 1 };
+    cr_assert_eq(hgi_conn_send(conn, much, sizeof much, &span).kind, HGI_IO_TIMEOUT);
+    cr_assert_eq(span.now_ns, 0, "it waited for room");
+    hgi_conn_close(conn);
+    close(end[1]);
 }
 
 Test(hostile, signals_do_not_stretch_it)
