@@ -188,7 +188,7 @@ static void dial_succeeded(hg_pool *pool, struct hgi_slot *slot, const struct di
                           terms->permit); /* only calls say that the server is well */
     conn->epoch = terms->epoch;
     conn->dial_ns = took_ns;
-    hgi_tally_time(&pool->counters.dial_time, took_ns);
+    hgi_tally_time(&pool->counters.dial_time, took_ns, false);
     conn->made_ns = hgi_now_ns();
     conn->expires_ns = jittered_end(conn->made_ns, terms->policy->settings.pool.max_lifetime_ns);
     slot->conn = conn;

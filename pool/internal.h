@@ -59,11 +59,11 @@ struct hg_lease {
     bool full;                /* that deadline is all that the policy allows for an attempt */
     int64_t call_deadline_ns; /* of the call, for commands that block */
     hg_permit permit;
-    bool by_hand;    /* from hg_acquire(): hg_release() tells the breaker */
-    uint32_t frames; /* commands whose last byte left */
-    bool failed;     /* a command failed: `verdict` says how */
-    struct hgi_verdict verdict;
-    struct hg_error *record; /* of the attempt, or NULL */
+    bool by_hand;               /* from hg_acquire(): hg_release() tells the breaker */
+    uint32_t frames;            /* commands whose last byte left */
+    bool failed;                /* a command failed: `verdict` says how */
+    struct hg_error *record;    /* of the attempt, or NULL */
+    struct hgi_verdict verdict; /* last: no line that a success touches */
 };
 
 /* Counters of a slot: written by its owner only, read by anyone; each alone is right, so relaxed. */
@@ -217,7 +217,8 @@ struct hg_pool {
     int wake_fd; /* eventfd: wakes the keeper */
 
     struct hgi_pool_counters counters;
-    struct hgi_tally *tallies; /* HGI_CALL_STRIPES of them */
+    struct hgi_tally *tallies; /* HGI_TALLIES of them */
+    void *tallies_memory;
 };
 
 /* --- reload.c: the policy of today, and calls under it --- */

@@ -121,14 +121,14 @@ static void put_counter(struct out *out, const char *name, const char *help, uin
     put_sample(out, sample, none, none, number);
 }
 
-/* --- the stripes --- */
+/* --- the cells --- */
 
-/* The same counter of all stripes; `at` is where it lies in one. */
+/* The same counter of all cells; `at` is where it lies in the first. */
 static uint64_t sum(const hg_pool *pool, const _Atomic uint64_t *at)
 {
     size_t offset = (size_t)((const char *)at - (const char *)pool->tallies);
     uint64_t total = 0;
-    for (size_t i = 0; i < HGI_CALL_STRIPES; i++) {
+    for (size_t i = 0; i < HGI_TALLIES; i++) {
         const void *counter = (const char *)&pool->tallies[i] + offset;
         /* relaxed: a number for people. */
         total += atomic_load_explicit((const _Atomic uint64_t *)counter, memory_order_relaxed);
@@ -158,19 +158,24 @@ static const char *class_name(size_t kind)
 
 static void put_calls(struct out *out, const hg_pool *pool)
 {
-    static const char *const results[HGI_TALLY_RESULTS] = { "ok", "ignored", "failed" };
     const struct hgi_tally *first = pool->tallies;
     put_family(out, "calls", "counter", "Calls that ended, by built-in class and result.");
-    for (size_t kind = 0; kind < HGI_CLASS_KINDS; kind++)
-        for (size_t i = 0; i < HGI_TALLY_RESULTS; i++)
-            put_sample(out, "calls_total", (struct label) { "class", class_name(kind) },
-                       (struct label) { "result", results[i] }, sum(pool, &first->calls[kind][i]));
+    for (size_t kind = 0; kind < HGI_CLASS_KINDS; kind++) {
+        const struct label class = { "class", class_name(kind) };
+        put_sample(out, "calls_total", class, (struct label) { "result", "ok" },
+                   sum(pool, &first->well[kind]));
+        put_sample(out, "calls_total", class, (struct label) { "result", "ignored" },
+                   sum(pool, &first->calls_ignored[kind]));
+        put_sample(out, "calls_total", class, (struct label) { "result", "failed" },
+                   sum(pool, &first->calls_failed[kind]));
+    }
     put_family(out, "attempts", "counter", "Attempts, by built-in class and outcome.");
     for (size_t kind = 0; kind < HGI_CLASS_KINDS; kind++)
         for (size_t i = 0; i < HGI_TALLY_OUTCOMES; i++)
             put_sample(out, "attempts_total", (struct label) { "class", class_name(kind) },
                        (struct label) { "outcome", hg_outcome_name((hg_outcome)i) },
-                       sum(pool, &first->attempts[kind][i]));
+                       sum(pool, &first->attempts[kind][i]) +
+                           (i == HG_OUTCOME_EXECUTED ? sum(pool, &first->well[kind]) : 0));
     put_family(out, "retries", "counter", "Attempts after the first, by built-in class.");
     for (size_t kind = 0; kind < HGI_CLASS_KINDS; kind++)
         put_sample(out, "retries_total", (struct label) { "class", class_name(kind) }, none,

@@ -75,7 +75,7 @@ void hgi_pool_free(hg_pool *pool)
         explicit_bzero(pool->last_credentials, sizeof *pool->last_credentials);
     free(pool->last_credentials);
     free(pool->slots_memory);
-    free(pool->tallies);
+    free(pool->tallies_memory);
     hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_CLOSED });
     free(pool);
 }
@@ -147,14 +147,12 @@ static hg_pool *allocate(uint32_t size)
         free(pool);
         return NULL;
     }
-    size_t tallies_size = HGI_CALL_STRIPES * sizeof *pool->tallies;
-    pool->tallies = aligned_alloc(HGI_CACHE_LINE, tallies_size);
+    pool->tallies = hgi_tallies_allocate(&pool->tallies_memory);
     pool->slots = hgi_slots_allocate(&pool->slots_memory);
     if (!pool->slots || !pool->tallies) {
         hgi_pool_free(pool);
         return NULL;
     }
-    memset(pool->tallies, 0, tallies_size);
     pool->wanted_size = size;
     atomic_init(&pool->size, size);
     atomic_init(&pool->reached, size);

@@ -39,9 +39,10 @@ static void add_slot(struct hg_pool_stats *stats, const struct hgi_slot *slot)
 static void add_calls(struct hg_pool_stats *stats, const struct hgi_tally *tally)
 {
     for (uint32_t kind = 0; kind < HGI_CLASS_KINDS; kind++) {
-        stats->calls += read_counter(&tally->calls[kind][0]) +
-                        read_counter(&tally->calls[kind][1]) + read_counter(&tally->calls[kind][2]);
-        stats->calls_failed += read_counter(&tally->calls[kind][2]);
+        const uint64_t failed = read_counter(&tally->calls_failed[kind]);
+        stats->calls +=
+            read_counter(&tally->well[kind]) + read_counter(&tally->calls_ignored[kind]) + failed;
+        stats->calls_failed += failed;
     }
 }
 
@@ -82,7 +83,7 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
     };
     for (uint32_t i = 0; i < HGI_RETIRED_REASONS; i++)
         full.retired += read_counter(&counters->retired[i]);
-    for (uint32_t i = 0; i < HGI_CALL_STRIPES; i++)
+    for (uint32_t i = 0; i < HGI_TALLIES; i++)
         add_calls(&full, &pool->tallies[i]);
     add_slots(&full, pool);
     memcpy(stats, &full, stats->size < sizeof full ? stats->size : sizeof full);

@@ -222,11 +222,12 @@ Test(metrics, the_text_is_whole_or_cut_and_its_length_is_told)
 static void expect_in_bucket(int64_t elapsed_ns, unsigned expected)
 {
     struct hgi_histogram histogram = { .sum_ns = 0 };
-    hgi_tally_time(&histogram, elapsed_ns);
+    hgi_tally_time(&histogram, elapsed_ns, true);
+    hgi_tally_time(&histogram, elapsed_ns, false);
     for (unsigned i = 0; i < HGI_TALLY_BUCKETS; i++)
-        cr_assert_eq(histogram.bucket[i], i == expected, "%lld ns, bucket %u",
+        cr_assert_eq(histogram.bucket[i], i == expected ? 2 : 0, "%lld ns, bucket %u",
                      (long long)elapsed_ns, i);
-    cr_assert_eq(histogram.sum_ns, (uint64_t)elapsed_ns);
+    cr_assert_eq(histogram.sum_ns, 2 * (uint64_t)elapsed_ns);
 }
 
 Test(metrics, a_time_lies_in_the_first_bucket_whose_bound_is_not_below_it)
