@@ -1,9 +1,13 @@
 /* The frame of herdgate-bench, on contenders of the tests' own. No figure is held against a time. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tools/bench/bench.h"
+#include "tools/bench/layout.h"
 #include "tools/common/timing.h"
 
 /* The breaker's program is not part of this test. */
@@ -121,4 +125,60 @@ Test(bench, a_promise_is_kept_where_it_holds_and_not_elsewhere)
     cr_expect(hgi_bench_keeps(&bench, &promise), "which it is not about");
     promise.below_alone = true;
     cr_expect_eq(hgi_bench_ratio(&bench, &promise, 1), 5, "to one thread's figure");
+}
+
+static cpu_set_t set_of(pid_t process)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    cr_assert_eq(sched_getaffinity(process, sizeof set, &set), 0);
+    return set;
+}
+
+Test(bench, a_server_apart_shares_no_processor_with_its_callers_and_all_is_put_back)
+{
+    struct hgi_layout layout;
+    const cpu_set_t all = set_of(0);
+    pid_t server = fork();
+    cr_assert_geq(server, 0);
+    if (server == 0) {
+        pause();
+        _exit(0);
+    }
+    hgi_layout_part(&layout, server);
+    const cpu_set_t callers = set_of(0);
+    const cpu_set_t servers = set_of(server);
+    cr_assert_eq(layout.processors, (uint32_t)CPU_COUNT(&callers));
+    if (layout.apart) {
+        cpu_set_t both;
+        CPU_AND(&both, &callers, &servers);
+        cr_assert_eq(CPU_COUNT(&both), 0);
+        cr_assert_eq(CPU_COUNT(&servers), 1);
+        cr_assert(CPU_ISSET((size_t)layout.server, &servers));
+        cr_assert_eq(CPU_COUNT(&callers), CPU_COUNT(&all) - 1);
+    } else {
+        cr_assert(CPU_EQUAL(&callers, &all) && CPU_EQUAL(&servers, &all));
+        cr_assert_lt(CPU_COUNT(&all), 2, "there are processors enough");
+    }
+    hgi_layout_join(&layout, server);
+    const cpu_set_t callers_after = set_of(0);
+    const cpu_set_t server_after = set_of(server);
+    cr_assert(CPU_EQUAL(&callers_after, &all) && CPU_EQUAL(&server_after, &all));
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+}
+
+Test(bench, a_server_that_has_gone_leaves_its_callers_where_they_are)
+{
+    struct hgi_layout layout;
+    const cpu_set_t all = set_of(0);
+    pid_t server = fork();
+    cr_assert_geq(server, 0);
+    if (server == 0)
+        _exit(0);
+    waitpid(server, NULL, 0);
+    hgi_layout_part(&layout, server);
+    cr_assert_not(layout.apart);
+    const cpu_set_t after = set_of(0);
+    cr_assert(CPU_EQUAL(&after, &all));
 }

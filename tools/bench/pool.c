@@ -1,13 +1,15 @@
 /* herdgate-bench pool: what a connection from the pool costs, and who waits for how long.
  *
  * It starts a redis-server of its own, on a temporary unix socket. Three parts: taking and giving back
- * alone, GET end to end, and throughput against the tail over the settings of fairness. */
+ * alone, GET end to end, and throughput against the tail over the settings of fairness. For GET the
+ * server has a processor of its own; layout.h says why. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <herdgate/herdgate.h>
 
+#include "tools/bench/layout.h"
 #include "tools/bench/pool_bench.h"
 #include "tools/common/options.h"
 #include "tools/common/output.h"
@@ -80,10 +82,33 @@ enum { TAKING, GET_FEW, GET_MANY, PARTS };
 
 struct results {
     bool wanted[PARTS];
+    bool no_pin;
+    struct hgi_layout layout; /* of GET */
     bool curve_wanted;
     struct hgi_bench part[PARTS];
     struct hgi_curve curve;
 };
+
+static void print_layout(const struct results *results)
+{
+    const struct hgi_layout *layout = &results->layout;
+    if (layout->apart)
+        printf("GET: the server has processor %d to itself, the threads have the other %u.\n",
+               layout->server, layout->processors);
+    else
+        printf("GET: the scheduler places server and threads%s; the ratios say little.\n",
+               results->no_pin ? "" : ", for want of processors or of permission");
+}
+
+static cJSON *layout_json(const struct hgi_layout *layout)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddBoolToObject(json, "server_apart", layout->apart);
+    if (layout->apart)
+        cJSON_AddNumberToObject(json, "server_processor", layout->server);
+    cJSON_AddNumberToObject(json, "thread_processors", layout->processors);
+    return json;
+}
 
 static void print_results(const struct results *results)
 {
@@ -96,9 +121,11 @@ static void print_results(const struct results *results)
         hgi_bench_print_get(&results->part[GET_MANY], colour);
     if (results->curve_wanted)
         hgi_curve_print(&results->curve, colour);
+    if (results->wanted[GET_FEW])
+        print_layout(results);
     printf("A call's time is elapsed time x processors in use / calls: what threads wait for each "
            "other is in\n"
-           "it. Medians of %u rounds, on %u processors, which the server shares.\n",
+           "it. Medians of %u rounds, on %u processors.\n",
            results->curve.rounds, hgi_bench_processors());
 }
 
@@ -116,6 +143,8 @@ static cJSON *as_json(const struct results *results, const char *command)
     for (size_t i = 0; i < PARTS; i++)
         if (results->wanted[i])
             cJSON_AddItemToArray(array, hgi_bench_json(&results->part[i]));
+    if (results->wanted[GET_FEW])
+        cJSON_AddItemToObject(json, "get_layout", layout_json(&results->layout));
     if (results->curve_wanted)
         cJSON_AddItemToObject(json, "fairness", hgi_curve_json(&results->curve));
     return json;
@@ -137,6 +166,20 @@ static bool keeps_all(const struct results *results)
     return kept;
 }
 
+/* GET, with the server apart. */
+static bool measure_get(struct results *results, pid_t server, bool quiet,
+                        struct hgi_problem *problem)
+{
+    if (results->no_pin)
+        results->layout = (struct hgi_layout) { .processors = hgi_bench_processors() };
+    else
+        hgi_layout_part(&results->layout, server);
+    bool well = hgi_bench_run(&results->part[GET_FEW], quiet, problem) &&
+                hgi_bench_run(&results->part[GET_MANY], quiet, problem);
+    hgi_layout_join(&results->layout, server);
+    return well;
+}
+
 static bool measure(struct results *results, bool quiet, struct hgi_problem *problem)
 {
     struct hgi_private_server *server;
@@ -149,9 +192,10 @@ static bool measure(struct results *results, bool quiet, struct hgi_problem *pro
     redisReply *reply = hgi_private_server_command(server, problem, "SET herdgate:bench %s", value);
     bool well = reply != NULL;
     freeReplyObject(reply);
-    for (size_t i = 0; i < PARTS && well; i++)
-        if (results->wanted[i])
-            well = hgi_bench_run(&results->part[i], quiet, problem);
+    if (well && results->wanted[TAKING])
+        well = hgi_bench_run(&results->part[TAKING], quiet, problem);
+    if (well && results->wanted[GET_FEW])
+        well = measure_get(results, hgi_private_server_pid(server), quiet, problem);
     if (well && results->curve_wanted)
         well = hgi_curve_run(&results->curve, quiet, problem);
     hgi_private_server_free(server);
@@ -165,9 +209,10 @@ static const char about[] =
     "\n"
     "taking: take and give back, no command in between, on 1 to 32 threads and 8 connections.\n"
     "get: GET of 64 bytes, against raw hiredis with a connection for each thread and against\n"
-    "hiredis behind a mutex. fairness: throughput and the tail over barging_limit, with fifo and\n"
-    "barging. On a redis-server of its own. Contenders take turns; told are medians, and ratios\n"
-    "within this run.\n"
+    "hiredis behind a mutex; the server has a processor of its own, the threads the others.\n"
+    "fairness: throughput and the tail over barging_limit, with fifo and barging. On a\n"
+    "redis-server of its own. Contenders take turns; told are medians, and ratios within this "
+    "run.\n"
     "\n"
     "usage: herdgate-bench pool [options]\n";
 
@@ -194,7 +239,7 @@ static void prepare(struct results *results, uint32_t rounds, int64_t slice_ns)
     results->part[GET_MANY] = hgi_bench_get_many;
     for (size_t i = 0; i < PARTS; i++) {
         results->part[i].rounds = rounds;
-        results->part[i].slice_ns = i == TAKING ? slice_ns : 10 * slice_ns;
+        results->part[i].slice_ns = i == TAKING ? slice_ns : 20 * slice_ns;
     }
     results->curve.rounds = rounds;
     results->curve.slice_ns = 20 * slice_ns;
@@ -240,12 +285,14 @@ int hgi_bench_pool_main(int count, char *const *arguments, const char *command)
         { 0, "rounds", HGI_OPTION_COUNT, &rounds, "N", "told is the median of so many (9)", 1,
           HGI_BENCH_ROUNDS_MAX },
         { 0, "slice", HGI_OPTION_DURATION, &slice_ns, "TIME",
-          "of a contender of taking in a round (20ms); get 10 times, fairness 20 times that",
+          "of a contender of taking in a round (20ms); of get and fairness 20 times that",
           NS_PER_MS, 10 * NS_PER_S },
         { 't', "threads", HGI_OPTION_COUNT, &results->curve.threads, "N", "of fairness (64)", 1,
           HGI_BENCH_THREADS_MAX },
         { 'c', "connections", HGI_OPTION_COUNT, &results->curve.connections, "N", "of fairness (8)",
           1, 1024 },
+        { 0, "no-pin", HGI_OPTION_FLAG, &results->no_pin, NULL,
+          "get: let the scheduler place server and threads", 0, 0 },
         { 0, "check", HGI_OPTION_FLAG, &check, NULL, "exit with 1 if a promise is not kept", 0, 0 },
         { 0, "json", HGI_OPTION_MAYBE_TEXT, &json, "[=F]",
           "results as JSON, to stdout instead of the tables, or to F", 0, 0 },
