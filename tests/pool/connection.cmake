@@ -2,7 +2,7 @@
 add_library(pool_connection_support STATIC hostile.c relay.c tls_server.c)
 target_link_libraries(pool_connection_support PUBLIC pool_test_support)
 
-foreach(topic busy_setup dirt fence hostile raw setup tls)
+foreach(topic busy_setup deadline dirt fence hostile raw setup tls)
   herdgate_criterion(test_pool_${topic} test_${topic}.c)
   target_link_libraries(test_pool_${topic} PRIVATE pool_connection_support)
 endforeach()

@@ -1,8 +1,9 @@
 /* herdgate-bench pool: what a connection from the pool costs, and who waits for how long.
  *
- * It starts a redis-server of its own, on a temporary unix socket. Three parts: taking and giving back
- * alone, GET end to end, and throughput against the tail over the settings of fairness. For GET the
- * server has a processor of its own; layout.h says why. */
+ * It starts a redis-server of its own, on a temporary unix socket. Four parts: taking and giving back
+ * alone, GET end to end, throughput against the tail over the settings of fairness, and how long a call
+ * with a deadline takes while the server cannot be had. For GET the server has a processor of its own;
+ * layout.h says why. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +37,7 @@ const char *hgi_bench_socket(void)
     return hgi_private_server_socket(the_server);
 }
 
-/* Wait until all connections stand, 20 s at most. */
-static bool all_open(hg_pool *pool, uint32_t connections)
+bool hgi_bench_all_open(hg_pool *pool, uint32_t connections)
 {
     struct hg_pool_stats stats = HG_POOL_STATS_INIT;
     int64_t end_ns = monotonic_ns() + 20 * NS_PER_S;
@@ -65,7 +65,7 @@ hg_pool *hgi_bench_open_pool(uint32_t connections, const char *fairness,
              (unsigned)connections, (unsigned)connections, fairness);
     hg_policy_parse(&policy, json, strlen(json), "bench", &err);
     if (err.type == HG_OK && hg_pool_open(&pool, &options, policy, &err) == HG_OK &&
-        !all_open(pool, connections)) {
+        !hgi_bench_all_open(pool, connections)) {
         hg_pool_close(pool, -1, NULL);
         pool = NULL;
         hgi_problem_set(problem, "the pool's connections could not be made");
@@ -85,8 +85,10 @@ struct results {
     bool no_pin;
     struct hgi_layout layout; /* of GET */
     bool curve_wanted;
+    bool deadline_wanted;
     struct hgi_bench part[PARTS];
     struct hgi_curve curve;
+    struct hgi_deadline deadline;
 };
 
 static void print_layout(const struct results *results)
@@ -121,12 +123,16 @@ static void print_results(const struct results *results)
         hgi_bench_print_get(&results->part[GET_MANY], colour);
     if (results->curve_wanted)
         hgi_curve_print(&results->curve, colour);
+    if (results->deadline_wanted)
+        hgi_deadline_print(&results->deadline, colour);
     if (results->wanted[GET_FEW])
         print_layout(results);
-    printf("A call's time is elapsed time x processors in use / calls: what threads wait for each "
-           "other is in\n"
-           "it. Medians of %u rounds, on %u processors.\n",
-           results->curve.rounds, hgi_bench_processors());
+    if (results->wanted[TAKING] || results->wanted[GET_FEW] || results->curve_wanted)
+        printf(
+            "A call's time is elapsed time x processors in use / calls: what threads wait for each "
+            "other is in\n"
+            "it. Medians of %u rounds, on %u processors.\n",
+            results->curve.rounds, hgi_bench_processors());
 }
 
 static cJSON *as_json(const struct results *results, const char *command)
@@ -147,6 +153,8 @@ static cJSON *as_json(const struct results *results, const char *command)
         cJSON_AddItemToObject(json, "get_layout", layout_json(&results->layout));
     if (results->curve_wanted)
         cJSON_AddItemToObject(json, "fairness", hgi_curve_json(&results->curve));
+    if (results->deadline_wanted)
+        cJSON_AddItemToObject(json, "deadline", hgi_deadline_json(&results->deadline));
     return json;
 }
 
@@ -162,6 +170,13 @@ static bool keeps_all(const struct results *results)
                     part->promises[p].text);
             kept = false;
         }
+    }
+    for (size_t i = 0; results->deadline_wanted && i < HGI_DEADLINE_CASES; i++) {
+        const struct hgi_deadline_case *each = &results->deadline.of[i];
+        if (hgi_deadline_keeps(each))
+            continue;
+        fprintf(stderr, "herdgate-bench: not kept: deadline: while %s\n", each->name);
+        kept = false;
     }
     return kept;
 }
@@ -198,6 +213,8 @@ static bool measure(struct results *results, bool quiet, struct hgi_problem *pro
         well = measure_get(results, hgi_private_server_pid(server), quiet, problem);
     if (well && results->curve_wanted)
         well = hgi_curve_run(&results->curve, quiet, problem);
+    if (well && results->deadline_wanted)
+        well = hgi_deadline_run(&results->deadline, quiet, problem);
     hgi_private_server_free(server);
     return well;
 }
@@ -210,9 +227,10 @@ static const char about[] =
     "taking: take and give back, no command in between, on 1 to 32 threads and 8 connections.\n"
     "get: GET of 64 bytes, against raw hiredis with a connection for each thread and against\n"
     "hiredis behind a mutex; the server has a processor of its own, the threads the others.\n"
-    "fairness: throughput and the tail over barging_limit, with fifo and barging. On a\n"
-    "redis-server of its own. Contenders take turns; told are medians, and ratios within this "
-    "run.\n"
+    "fairness: throughput and the tail over barging_limit, with fifo and barging. deadline: how\n"
+    "long calls with a deadline of 50 ms take while names are not answered, connections not\n"
+    "accepted, the server is stopped, or its replies drip. On a redis-server of its own.\n"
+    "Contenders take turns; told are medians, and ratios within this run.\n"
     "\n"
     "usage: herdgate-bench pool [options]\n";
 
@@ -229,7 +247,9 @@ static bool choose(struct results *results, const char *only)
     results->wanted[TAKING] = all || strcmp(only, "taking") == 0;
     results->wanted[GET_FEW] = results->wanted[GET_MANY] = all || strcmp(only, "get") == 0;
     results->curve_wanted = all || strcmp(only, "fairness") == 0;
-    return results->wanted[TAKING] || results->wanted[GET_FEW] || results->curve_wanted;
+    results->deadline_wanted = all || strcmp(only, "deadline") == 0;
+    return results->wanted[TAKING] || results->wanted[GET_FEW] || results->curve_wanted ||
+           results->deadline_wanted;
 }
 
 static void prepare(struct results *results, uint32_t rounds, int64_t slice_ns)
@@ -242,6 +262,7 @@ static void prepare(struct results *results, uint32_t rounds, int64_t slice_ns)
         results->part[i].slice_ns = i == TAKING ? slice_ns : 20 * slice_ns;
     }
     results->curve.rounds = rounds;
+    results->deadline.rounds = rounds;
     results->curve.slice_ns = 20 * slice_ns;
     hgi_curve_begin(&results->curve);
 }
@@ -281,7 +302,8 @@ int hgi_bench_pool_main(int count, char *const *arguments, const char *command)
     results->curve.threads = 64;
     results->curve.connections = 8;
     const struct hgi_option table[] = {
-        { 0, "only", HGI_OPTION_TEXT, &only, "PART", "taking, get or fairness (all)", 0, 0 },
+        { 0, "only", HGI_OPTION_TEXT, &only, "PART", "taking, get, fairness or deadline (all)", 0,
+          0 },
         { 0, "rounds", HGI_OPTION_COUNT, &rounds, "N", "told is the median of so many (9)", 1,
           HGI_BENCH_ROUNDS_MAX },
         { 0, "slice", HGI_OPTION_DURATION, &slice_ns, "TIME",
@@ -308,7 +330,7 @@ int hgi_bench_pool_main(int count, char *const *arguments, const char *command)
         hgi_options_help(table, stdout);
         code = 0;
     } else if (!choose(results, only)) {
-        hgi_problem_set(&problem, "--only %s: there is taking, get and fairness", only);
+        hgi_problem_set(&problem, "--only %s: there is taking, get, fairness and deadline", only);
         code = fail(2, &problem);
     } else {
         prepare(results, rounds, slice_ns);

@@ -8,6 +8,7 @@
 #include <herdgate/pool.h>
 
 #include "tools/bench/bench.h"
+#include "tools/common/histogram.h"
 #include "tools/common/problem.h"
 
 struct hgi_private_server;
@@ -21,6 +22,9 @@ const char *hgi_bench_socket(void);
  * the policy's "pool" that say it, or "". NULL: *problem says. */
 hg_pool *hgi_bench_open_pool(uint32_t connections, const char *fairness,
                              struct hgi_problem *problem);
+
+/* Wait until so many connections stand idle, 20 s at most. */
+bool hgi_bench_all_open(hg_pool *pool, uint32_t connections);
 
 /* Take and give back, no command in between. */
 extern const struct hgi_bench hgi_bench_taking;
@@ -57,5 +61,29 @@ bool hgi_curve_run(struct hgi_curve *curve, bool quiet, struct hgi_problem *prob
 const struct hgi_curve_point *hgi_curve_choice(const struct hgi_curve *curve);
 void hgi_curve_print(const struct hgi_curve *curve, bool colour);
 cJSON *hgi_curve_json(const struct hgi_curve *curve);
+
+/* --- a caller's deadline while the server cannot be had --- */
+
+enum { HGI_DEADLINE_CASES = 4 };
+
+struct hgi_deadline_case {
+    const char *key;
+    const char *name;
+    char skipped[256];         /* why it was not measured here; empty: it was */
+    struct hgi_histogram took; /* results: of each call */
+    uint64_t early;            /* calls that ended before their deadline */
+};
+
+struct hgi_deadline {
+    uint32_t rounds;
+    struct hgi_deadline_case of[HGI_DEADLINE_CASES];
+};
+
+bool hgi_deadline_run(struct hgi_deadline *deadline, bool quiet, struct hgi_problem *problem);
+
+/* Whether each of its calls ended in time; one that was not measured has not failed to. */
+bool hgi_deadline_keeps(const struct hgi_deadline_case *result);
+void hgi_deadline_print(const struct hgi_deadline *deadline, bool colour);
+cJSON *hgi_deadline_json(const struct hgi_deadline *deadline);
 
 #endif
