@@ -294,7 +294,8 @@ static bool recover(struct run *run, const struct hgi_attempt *attempt, hg_statu
     case HGI_STEP_STOP: {
         if (step.reason == HG_STOP_DEADLINE) {
             /* A breaker that stays open for longer than the call may last has refused it. */
-            bool by_breaker = hgi_deadline_after(now_ns, open_ns) >= run->plan.deadline_ns;
+            bool by_breaker =
+                open_ns > 0 && hgi_deadline_after(now_ns, open_ns) >= run->plan.deadline_ns;
             *status = by_breaker ? stop_for_breaker(run) : stop_for_deadline(run);
             return false;
         }
