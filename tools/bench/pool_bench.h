@@ -69,7 +69,7 @@ enum { HGI_DEADLINE_CASES = 4 };
 struct hgi_deadline_case {
     const char *key;
     const char *name;
-    char skipped[256];         /* why it was not measured here; empty: it was */
+    char skipped[512];         /* why it was not measured here; empty: it was */
     struct hgi_histogram took; /* results: of each call */
     uint64_t early;            /* calls that ended before their deadline */
 };
