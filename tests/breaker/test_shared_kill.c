@@ -6,11 +6,13 @@
  * every one has made calls since. Two acts:
  *
  *     calls    probes out at once are counted by generation, and the breaker's counters are held
- *              against what the processes began and ended
- *     names    processes also unlink the breaker, so that it is made, left and opened anew all the time
+ *              against what the processes began and ended; and one is killed that has all the probes
+ *     names    processes also unlink the breaker, so that it is made, left and opened anew all the time;
+ *              and one is killed over it while the others do nothing but call: all meet in one breaker
  *
  * HERDGATE_SEED repeats the choices; HERDGATE_ROUNDS sets the rounds, HERDGATE_LONG=1 makes them many. An
- * act ends early, and says so, where its rounds take too long: HERDGATE_SECONDS.
+ * act ends early, and says so, where its rounds take too long: HERDGATE_SECONDS. Who is not through after
+ * HERDGATE_PATIENCE seconds is wedged.
  */
 #include <inttypes.h>
 #include <sched.h>
@@ -23,6 +25,9 @@
 
 enum { PROCESSES = 8, MAX_CALLS = 3, GENERATIONS = 65536, CALLS_A_ROUND = 64 };
 
+/* In these of each, the clock moves on by more than an open period. */
+enum { CALLS_OF_A_PERIOD = 4096 };
+
 /* Probes are counted by generation, which comes round. A turn ends with all children killed and the counts
  * cleared, after TURN_ENDS transitions; after TURN_HOLDS children make none, should that be late. */
 enum { TURN_ENDS = 20000, TURN_HOLDS = 60000 };
@@ -33,6 +38,8 @@ struct common {
     _Atomic uint64_t begun[PROCESSES];    /* written by the child of the place: calls of admit */
     _Atomic uint64_t admitted[PROCESSES]; /* ... that were admitted */
     _Atomic uint64_t retired;             /* written by children: unlinks that worked */
+    _Atomic bool quiet;                   /* written by the parent: children do nothing but call */
+    _Atomic bool is_there;                /* written by a child that shall be killed there */
     _Atomic uint32_t
         first; /* written by the parent, when no child lives: the turn's first generation */
     _Atomic int32_t probes_out[GENERATIONS];
@@ -121,18 +128,19 @@ _Noreturn static void live(uint32_t place, uint64_t random)
         REQUIRE(hg_breaker_listen(breaker, hear, &heard, NULL) == HG_OK);
         for (;;) {
             uint64_t choice = test_random(&random);
+            bool quiet = atomic_load(&common->quiet);
             bool held = !names && turn_of(breaker) > TURN_HOLDS;
             if (choice % 128 == 0 && !held)
                 test_clock_pass(&common->now, (int64_t)(choice >> 8) % (2 * HGI_NS_PER_MS));
             call(breaker, place, choice);
             if ((choice >> 40) % 64 == 5)
                 sched_yield();
-            if ((choice >> 40) % 4096 == 7 && !held)
+            if ((choice >> 40) % 4096 == 7 && !held && !quiet)
                 hg_breaker_reset(breaker);
-            if (names && (choice >> 40) % 1024 == 9 &&
+            if (names && !quiet && (choice >> 40) % 1024 == 9 &&
                 hgi_shared_unlink(folder.path, NAME, NULL) == HG_OK)
                 atomic_fetch_add(&common->retired, 1);
-            if ((choice >> 40) % 2048 == 11)
+            if (!quiet && (choice >> 40) % 2048 == 11)
                 break; /* opens it anew */
         }
         hg_breaker_free(breaker);
@@ -170,12 +178,20 @@ static void nobody_has_ended(void)
     REQUIRE(waitpid(-1, &status, WNOHANG) == 0);
 }
 
-/* Until every child has made calls since `since`. */
-static void wait_for_all(const uint64_t *since)
+static int64_t patience_ns; /* more than any machine needs */
+
+static void note_calls(uint64_t *since)
 {
-    int64_t limit_ns = hgi_now_ns() + 120 * HGI_NS_PER_S;
+    for (uint32_t i = 0; i < PROCESSES; i++)
+        since[i] = atomic_load(&common->begun[i]);
+}
+
+/* Until every child has made so many calls since `since`. */
+static void wait_for_all(const uint64_t *since, uint64_t calls)
+{
+    int64_t limit_ns = hgi_now_ns() + patience_ns;
     for (uint32_t i = 0; i < PROCESSES;) {
-        if (atomic_load(&common->begun[i]) >= since[i] + CALLS_A_ROUND) {
+        if (atomic_load(&common->begun[i]) >= since[i] + calls) {
             i++;
             continue;
         }
@@ -192,10 +208,75 @@ static void one_round(uint64_t *random)
     uint32_t place = (uint32_t)(choice % PROCESSES);
     hgi_sleep_until(hgi_now_ns() + (int64_t)(choice >> 16) % HGI_NS_PER_MS);
     kill_child(place);
-    for (uint32_t i = 0; i < PROCESSES; i++)
-        since[i] = atomic_load(&common->begun[i]);
+    note_calls(since);
     begin_child(place, test_random(random));
-    wait_for_all(since);
+    wait_for_all(since, CALLS_A_ROUND);
+}
+
+/* A child of its own, which says when it is there, and is killed `later_ns` after that. */
+static void kill_there(void (*goes_there)(void), int64_t later_ns)
+{
+    int status;
+    int64_t limit_ns = hgi_now_ns() + patience_ns;
+    atomic_store(&common->is_there, false);
+    fflush(NULL);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        REQUIRE(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+        goes_there();
+        for (;;)
+            pause();
+    }
+    while (!atomic_load(&common->is_there)) {
+        REQUIRE(hgi_now_ns() < limit_ns);
+        sched_yield();
+    }
+    hgi_sleep_until(hgi_now_ns() + later_ns);
+    REQUIRE(kill(child, SIGKILL) == 0);
+    while (waitpid(child, &status, 0) < 0)
+        REQUIRE(errno == EINTR);
+    REQUIRE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* Every child's calls are refused once one process has forced the breaker open. One that is yet to find
+ * the name's new segment may take a while. */
+static void all_meet_in_one_breaker(void)
+{
+    uint64_t since[PROCESSES];
+    uint64_t before[PROCESSES];
+    int64_t limit_ns = hgi_now_ns() + patience_ns;
+    hg_breaker *breaker = shared_opened(&folder, NAME, &options);
+    hg_breaker_force_open(breaker);
+    for (bool met = false; !met;) {
+        REQUIRE(hgi_now_ns() < limit_ns); /* some call in another one */
+        note_calls(since);
+        for (uint32_t i = 0; i < PROCESSES; i++)
+            before[i] = atomic_load(&common->admitted[i]);
+        wait_for_all(since, CALLS_OF_A_PERIOD);
+        met = true;
+        for (uint32_t i = 0; i < PROCESSES; i++)
+            met = met && atomic_load(&common->admitted[i]) == before[i];
+    }
+    hg_breaker_reset(breaker);
+    hg_breaker_free(breaker);
+}
+
+static void remove_the_name(void)
+{
+    atomic_store(&common->is_there, true);
+    hgi_shared_unlink(folder.path, NAME, NULL);
+}
+
+static void one_is_killed_that_removes_the_name(uint64_t *random)
+{
+    uint64_t since[PROCESSES];
+    atomic_store(&common->quiet, true);
+    note_calls(since);
+    wait_for_all(since, CALLS_A_ROUND); /* what they were at is done */
+    kill_there(remove_the_name, (int64_t)(test_random(random) % (50 * HGI_NS_PER_US)));
+    all_meet_in_one_breaker();
+    atomic_store(&common->quiet, false);
 }
 
 /* The word is legal at any moment, and the settings are what they were. Gives its generation. */
@@ -216,11 +297,10 @@ static uint32_t check_segment(void)
 static void begin_all(uint64_t *random)
 {
     uint64_t since[PROCESSES];
-    for (uint32_t i = 0; i < PROCESSES; i++)
-        since[i] = atomic_load(&common->begun[i]);
+    note_calls(since);
     for (uint32_t i = 0; i < PROCESSES; i++)
         begin_child(i, test_random(random));
-    wait_for_all(since);
+    wait_for_all(since, CALLS_A_ROUND);
 }
 
 static void kill_all(void)
@@ -246,8 +326,11 @@ static uint64_t play(uint64_t rounds, int64_t limit_ns, uint64_t *done, uint64_t
     for (*done = 0; *done < rounds && hgi_now_ns() - began_ns < limit_ns; ++*done) {
         one_round(random);
         killed++;
-        if (names)
+        if (names) {
+            if (*done % 8 == 7)
+                one_is_killed_that_removes_the_name(random);
             continue;
+        }
         uint32_t generation = check_segment();
         if (((generation - atomic_load(&common->first)) & HGI_GENERATION_MAX) > TURN_ENDS) {
             kill_all();
@@ -278,11 +361,9 @@ static struct hg_breaker_snapshot check_counters(hg_breaker *breaker, uint64_t k
     return now;
 }
 
-/* Whatever state the killed ones left: calls that go well close it. */
-static void it_closes_again(hg_breaker *breaker)
+/* Calls that go well close it. */
+static void close_it(hg_breaker *breaker)
 {
-    hg_breaker_reset(breaker);
-    hg_breaker_trip(breaker);
     for (int i = 0; hg_breaker_state_now(breaker) != HG_BREAKER_CLOSED; i++) {
         hg_permit permit;
         REQUIRE(i < 10000);
@@ -290,6 +371,36 @@ static void it_closes_again(hg_breaker *breaker)
         if (hg_breaker_admit(breaker, &permit))
             hg_breaker_report(breaker, permit, HG_RESULT_SUCCESS, 0);
     }
+}
+
+static void it_closes_again(hg_breaker *breaker)
+{
+    close_it(breaker); /* whatever state the killed ones left */
+    hg_breaker_reset(breaker);
+    hg_breaker_trip(breaker);
+    close_it(breaker);
+}
+
+static void take_all_probes(void)
+{
+    hg_breaker *breaker = shared_opened(&folder, NAME, &options);
+    hg_breaker_trip(breaker);
+    test_clock_pass(&common->now, hg_breaker_retry_after(breaker));
+    for (int i = 0; i < MAX_CALLS; i++)
+        REQUIRE(hgi_permit_is_probe(admitted(breaker)));
+    atomic_store(&common->is_there, true);
+}
+
+static void one_is_killed_that_has_all_probes(hg_breaker *breaker)
+{
+    hg_permit permit;
+    kill_there(take_all_probes, 0);
+    REQUIRE(snapshot_of(breaker).probes_issued == MAX_CALLS);
+    REQUIRE(!hg_breaker_admit(breaker, &permit));
+    test_clock_pass(&common->now, options.probe_lease_ns + 2 * HGI_TICK_NS);
+    REQUIRE(!hg_breaker_admit(breaker, &permit)); /* the lease is over: open once more */
+    REQUIRE(hg_breaker_retry_after(breaker) > 0);
+    close_it(breaker);
 }
 
 static void act(const char *title, bool with_names, uint64_t rounds, uint64_t *random)
@@ -316,6 +427,7 @@ static void act(const char *title, bool with_names, uint64_t rounds, uint64_t *r
     uint64_t retired = atomic_load(&common->retired);
     REQUIRE(names ? retired > 0 : now.opened > 0 && now.probes > 0);
     it_closes_again(breaker);
+    one_is_killed_that_has_all_probes(breaker);
     hg_breaker_free(breaker);
     REQUIRE(hgi_shared_unlink(folder.path, NAME, &err) == HG_OK);
     printf("%s: %" PRIu64 " of %" PRIu64 " rounds, %" PRIu64 " killed, %" PRIu64 " calls, %" PRIu64
@@ -330,6 +442,7 @@ int main(void)
     static const char *const nothing[] = { NULL };
     uint64_t random = test_seed();
     uint64_t rounds = test_number("HERDGATE_ROUNDS", test_rounds(1000, 50000));
+    patience_ns = (int64_t)test_number("HERDGATE_PATIENCE", 120) * HGI_NS_PER_S;
     void *memory =
         mmap(NULL, sizeof *common, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(memory != MAP_FAILED);
