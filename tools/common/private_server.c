@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tools/common/scratch.h"
 #include "tools/common/spawner.h"
 #include "tools/common/timing.h"
 #include "tools/common/wire.h"
@@ -34,7 +35,7 @@ struct hgi_private_server {
     pid_t pid; /* 0: does not run */
     uint16_t port;
     char binary[PATH_MAX];
-    char directory[80];
+    struct hgi_scratch scratch;
     char socket[96];
     char log[96];
     char dump[96]; /* that SAVE and DEBUG RELOAD write */
@@ -100,18 +101,12 @@ static uint16_t free_port(void)
 
 static bool make_directory(struct hgi_private_server *server, struct hgi_problem *problem)
 {
-    const char *parent = getenv("TMPDIR");
-    if (!parent || !*parent || strlen(parent) > 48) /* a socket's path has 107 bytes at most */
-        parent = "/tmp";
-    snprintf(server->directory, sizeof server->directory, "%s/herdgate-XXXXXX", parent);
-    if (!mkdtemp(server->directory)) {
-        hgi_problem_set(problem, "%s: %s", server->directory, strerror(errno));
-        server->directory[0] = '\0';
+    const char *path = server->scratch.path;
+    if (!hgi_scratch_make(&server->scratch, problem))
         return false;
-    }
-    snprintf(server->socket, sizeof server->socket, "%s/socket", server->directory);
-    snprintf(server->log, sizeof server->log, "%s/log", server->directory);
-    snprintf(server->dump, sizeof server->dump, "%s/dump.rdb", server->directory);
+    snprintf(server->socket, sizeof server->socket, "%s/socket", path);
+    snprintf(server->log, sizeof server->log, "%s/log", path);
+    snprintf(server->dump, sizeof server->dump, "%s/dump.rdb", path);
     snprintf(server->url, sizeof server->url, "unix://%s", server->socket);
     return true;
 }
@@ -206,7 +201,7 @@ static bool launch(struct hgi_private_server *server, struct hgi_problem *proble
                                        "--unixsocket",
                                        server->socket,
                                        "--dir",
-                                       server->directory,
+                                       server->scratch.path,
                                        "--save",
                                        "",
                                        "--appendonly",
@@ -287,12 +282,7 @@ void hgi_private_server_free(struct hgi_private_server *server)
         return;
     hgi_private_server_stop(server);
     hgi_spawner_free(server->spawner);
-    if (server->directory[0]) {
-        unlink(server->socket);
-        unlink(server->log);
-        unlink(server->dump);
-        rmdir(server->directory);
-    }
+    hgi_scratch_remove(&server->scratch);
     for (size_t i = 0; server->arguments[i]; i++)
         free(server->arguments[i]);
     free(server);

@@ -13,11 +13,17 @@
 #define REDRAW_NS (100 * NS_PER_MS)
 #define LINE_NS (3 * NS_PER_S)
 
+/* A terminal that moves its cursor and has colours. */
+static bool is_able(FILE *out)
+{
+    const char *term = getenv("TERM");
+    return !(term && strcmp(term, "dumb") == 0) && isatty(fileno(out));
+}
+
 bool hgi_terminal_colour(FILE *out)
 {
     const char *no = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
-    return !(no && *no) && !(term && strcmp(term, "dumb") == 0) && isatty(fileno(out));
+    return !(no && *no) && is_able(out);
 }
 
 const char *hgi_style_begin(bool colour, enum hgi_style style)
@@ -33,7 +39,7 @@ const char *hgi_style_end(bool colour, enum hgi_style style)
 
 void hgi_progress_begin(struct hgi_progress *progress, bool quiet)
 {
-    *progress = (struct hgi_progress) { .quiet = quiet, .terminal = isatty(STDERR_FILENO) };
+    *progress = (struct hgi_progress) { .quiet = quiet, .terminal = is_able(stderr) };
     if (!progress->terminal)
         progress->next_ns = monotonic_ns() + LINE_NS;
 }

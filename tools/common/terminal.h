@@ -15,7 +15,7 @@ enum hgi_style { HGI_STYLE_NONE, HGI_STYLE_BOLD, HGI_STYLE_DIM, HGI_STYLE_GOOD, 
 const char *hgi_style_begin(bool colour, enum hgi_style style);
 const char *hgi_style_end(bool colour, enum hgi_style style);
 
-/* Progress on stderr. On a terminal one line or several, redrawn at most ten times a second; elsewhere a line
+/* Progress on stderr. On a terminal (TERM is not "dumb") one line or several, redrawn at most ten times a second; elsewhere a line
  * of its own every three seconds, without control characters; nothing if quiet. One thread. */
 struct hgi_progress {
     bool quiet;

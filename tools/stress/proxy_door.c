@@ -53,7 +53,7 @@ static bool open_tcp(struct hgi_door *door)
 static bool open_local(struct hgi_door *door)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/next", door->directory);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/next", door->scratch.path);
     door->local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (door->local >= 0 &&
         bind(door->local, (const struct sockaddr *)&address, sizeof address) == 0 &&
@@ -101,16 +101,9 @@ static bool take_port(struct hgi_door *door)
 bool hgi_door_make(struct hgi_door *door, bool tcp, int backlog, struct hgi_problem *problem)
 {
     *door = (struct hgi_door) { .backlog = backlog, .keeper = -1, .local = -1, .tcp = -1 };
-    const char *parent = getenv("TMPDIR");
-    if (!parent || !*parent || strlen(parent) > 48) /* a socket's path has 107 bytes at most */
-        parent = "/tmp";
-    snprintf(door->directory, sizeof door->directory, "%s/herdgate-proxy-XXXXXX", parent);
-    if (!mkdtemp(door->directory)) {
-        hgi_problem_set(problem, "%s: %s", door->directory, strerror(errno));
-        door->directory[0] = '\0';
+    if (!hgi_scratch_make(&door->scratch, problem))
         return false;
-    }
-    snprintf(door->socket, sizeof door->socket, "%s/socket", door->directory);
+    snprintf(door->socket, sizeof door->socket, "%s/socket", door->scratch.path);
     if ((!tcp || take_port(door)) && hgi_door_open(door))
         return true;
     hgi_problem_set(problem, "the proxy cannot listen: %s", strerror(errno));
@@ -122,8 +115,5 @@ void hgi_door_free(struct hgi_door *door)
 {
     hgi_door_shut(door);
     close_one(&door->keeper);
-    if (door->directory[0]) {
-        unlink(door->socket);
-        rmdir(door->directory);
-    }
+    hgi_scratch_remove(&door->scratch);
 }

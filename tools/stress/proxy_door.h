@@ -7,9 +7,10 @@
 #include <stdint.h>
 
 #include "tools/common/problem.h"
+#include "tools/common/scratch.h"
 
 struct hgi_door {
-    char directory[80];
+    struct hgi_scratch scratch;
     char socket[96];
     uint16_t port; /* 0: no port */
     int backlog;   /* connections that wait to be accepted, at most */
