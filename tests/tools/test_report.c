@@ -253,6 +253,10 @@ Test(figures, the_verdict_on_an_overload_says_who_outlived_the_outage)
     for (uint32_t i = 300; i < 600; i++)
         r->trial[2]->series.answered[i] = 0;
     hgi_herd_headline(text, sizeof text, r);
+    cr_assert_str_eq(text, "Under the full policy the goodput is not back within the trial.");
+    for (uint32_t i = 300; i < 600; i++)
+        r->trial[2]->series.in_vain[i] = r->trial[2]->series.came[i];
+    hgi_herd_headline(text, sizeof text, r);
     cr_assert_str_eq(text, "The overload outlives the outage, under the full policy too.");
     free_results(r);
 }
@@ -325,6 +329,7 @@ Test(page, it_is_well_formed_and_has_no_script_and_fetches_nothing)
     cr_assert_null(strstr(page, "nan"));
     cr_assert_null(strstr(page, "inf\""));
     cr_assert(strstr(page, "prefers-color-scheme:dark") && strstr(page, "@media print"));
+    cr_assert(strstr(page, ".wide,.plot{overflow:visible}")); /* on paper, that is */
     free(page);
     free_results(r);
 }

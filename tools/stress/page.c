@@ -57,7 +57,12 @@ static const char style[] =
     "th{color:var(--soft);font-weight:500;vertical-align:bottom}"
     "th:first-child,td:first-child{text-align:left;font-weight:600}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;font-size:13.5px}"
-    "dt{font-weight:600}dd{margin:0}\n";
+    "dt{font-weight:600}dd{margin:0}\n"
+    /* On paper nothing scrolls. */
+    "@media print{body{max-width:none;padding:0}.wide,.plot{overflow:visible}"
+    "table{font-size:9.5px}th,td{padding:4px 4px}h2{break-after:avoid}"
+    ".tiles{grid-template-columns:repeat(4,1fr);gap:8px}.tile{padding:8px 10px}"
+    ".tile b{font-size:20px}.tile span,dl{font-size:11px}code{font-size:10px}}\n";
 
 void hgi_html_text(FILE *out, const char *text)
 {

@@ -14,6 +14,9 @@
 #define LATE_MOST_NS (100 * NS_PER_MS)
 enum { LOST_SHARE = 50 };
 
+/* Less than that of what a server does is in vain: it is not overloaded. */
+#define VAIN_SHARE 0.05
+
 /* "3.5 times", "292 times". */
 static void times(char *out, size_t size, double factor)
 {
@@ -114,10 +117,14 @@ static void verdict_on_overload(char *out, size_t size, const struct hgi_trial *
 static void headline_on_overload(char *out, size_t size, const struct hgi_trial *all,
                                  const struct hgi_trial *naive)
 {
-    bool mine = hgi_herd_figures(all, NULL).back_ns >= 0;
+    struct hgi_herd_figures f = hgi_herd_figures(all, NULL);
+    bool mine = f.back_ns >= 0;
     bool its = naive && hgi_herd_figures(naive, NULL).back_ns >= 0;
-    const char *text = mine ? "Under the full policy the server comes back to work."
-                            : "The overload outlives the outage, under the full policy too.";
+    const char *text = "Under the full policy the goodput is not back within the trial.";
+    if (mine)
+        text = "Under the full policy the server comes back to work.";
+    else if (f.in_vain_after >= VAIN_SHARE) /* else something else holds it up: a busy machine */
+        text = "The overload outlives the outage, under the full policy too.";
     if (naive && naive->up_ns >= 0 && mine && !its)
         text = "Under naive retry the overload outlives the outage; under the full policy it does "
                "not.";
