@@ -106,4 +106,5 @@ const struct hgi_subcommand hgi_breaker = { .name = "breaker",
                                             .read = read,
                                             .settle = settle,
                                             .run = run,
+                                            .load = hgi_breaker_load,
                                             .broken = broken };

@@ -33,9 +33,11 @@ struct hgi_breaker_settings {
     bool plain; /* no colour */
 };
 
+struct hgi_saved;
+
 enum { HGI_OUTAGES_MAX = 32, HGI_TURNS_MAX = 1024, HGI_ADMISSIONS_MAX = 65536 };
 
-/* A transition as it was told. After told_ns it has happened; not before at_ns. */
+/* Times count from the beginning of the run. A transition as it was told: after told_ns it has happened; not before at_ns. */
 struct hgi_turn {
     hg_breaker_state from;
     hg_breaker_state to;
@@ -50,10 +52,10 @@ struct hgi_admission {
     int64_t got_ns;
 };
 
-/* One outage. Times are CLOCK_MONOTONIC; counts are of the time from down_ns to the next outage. */
+/* One outage. Counts are of the time from down_ns to the next outage. */
 struct hgi_outage {
     int64_t down_ns;
-    int64_t up_ns;
+    int64_t up_ns; /* -1: it is down still */
     uint64_t refused;
     uint64_t failed; /* attempts */
     uint64_t answered;
@@ -112,6 +114,7 @@ void hgi_breaker_verdict(char *out, size_t size, const struct hgi_breaker_result
 /* In its forms, as hgi_publish() wants them; `arg` is a struct hgi_breaker_results. */
 void hgi_breaker_table(FILE *out, const void *arg, bool colour);
 cJSON *hgi_breaker_json(const void *arg);
+bool hgi_breaker_load(void *results, const struct hgi_saved *saved);
 void hgi_breaker_figures(struct hgi_figures *out, const void *arg);
 
 #endif

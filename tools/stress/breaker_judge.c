@@ -38,8 +38,7 @@ uint32_t hgi_breaker_admitted_open(const struct hgi_breaker_results *r)
 static uint32_t probes_of(const struct hgi_breaker_results *r, uint32_t turn)
 {
     return within(r, r->turn[turn].told_ns,
-                  next_at(r, turn) == INT64_MAX ? r->stamp.began_ns + r->stamp.took_ns
-                                                : next_at(r, turn));
+                  next_at(r, turn) == INT64_MAX ? r->stamp.took_ns : next_at(r, turn));
 }
 
 uint32_t hgi_breaker_probes_most(const struct hgi_breaker_results *r)
@@ -58,7 +57,7 @@ uint32_t hgi_breaker_probes_most(const struct hgi_breaker_results *r)
 static bool is_explained(const struct hgi_breaker_results *r, int64_t at_ns)
 {
     for (uint32_t i = 0; i < r->outage_count; i++) {
-        int64_t up_ns = r->outage[i].up_ns > 0 ? r->outage[i].up_ns : INT64_MAX / 2;
+        int64_t up_ns = r->outage[i].up_ns >= 0 ? r->outage[i].up_ns : INT64_MAX / 2;
         if (at_ns >= r->outage[i].down_ns &&
             at_ns <= up_ns + 2 * r->settings.attempt_timeout_ns + HGI_BREAKER_SLACK_NS)
             return true;
@@ -79,8 +78,8 @@ struct hgi_outage_figures hgi_breaker_outage(const struct hgi_breaker_results *r
 {
     struct hgi_outage_figures figures = { -1, -1, -1, 0, 0 };
     const struct hgi_outage *outage = &r->outage[which];
-    int64_t until_ns = which + 1 < r->outage_count ? r->outage[which + 1].down_ns
-                                                   : r->stamp.began_ns + r->stamp.took_ns;
+    int64_t until_ns =
+        which + 1 < r->outage_count ? r->outage[which + 1].down_ns : r->stamp.took_ns;
     for (uint32_t i = 0; i < r->turn_count; i++) {
         const struct hgi_turn *turn = &r->turn[i];
         if (turn->at_ns < outage->down_ns || turn->at_ns >= until_ns)
@@ -94,7 +93,7 @@ struct hgi_outage_figures hgi_breaker_outage(const struct hgi_breaker_results *r
             figures.half_opened++;
             figures.probes += probes_of(r, i);
         } else if (turn->to == HG_BREAKER_CLOSED && figures.closed_after_ns < 0 &&
-                   outage->up_ns > 0 && turn->at_ns >= outage->up_ns) {
+                   outage->up_ns >= 0 && turn->at_ns >= outage->up_ns) {
             figures.closed_after_ns = turn->at_ns - outage->up_ns;
         }
     }

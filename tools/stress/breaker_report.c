@@ -1,11 +1,9 @@
-/* A run of breaker as a table, JSON (version 1) and figures. */
+/* A run of breaker as a table and figures. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "tools/common/terminal.h"
 #include "tools/stress/breaker.h"
-#include "tools/stress/publish.h"
-#include "tools/stress/report.h"
 
 static const char *time_or_dash(char *out, size_t size, int64_t ns)
 {
@@ -68,68 +66,6 @@ void hgi_breaker_table(FILE *out, const void *arg, bool colour)
     enum hgi_style style = broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD;
     fprintf(out, "\n%s%s%s\n", hgi_style_begin(colour, style), verdict,
             hgi_style_end(colour, style));
-}
-
-static cJSON *settings_json(const struct hgi_breaker_settings *s)
-{
-    cJSON *json = cJSON_CreateObject();
-    cJSON_AddNumberToObject(json, "threads", s->threads);
-    cJSON_AddNumberToObject(json, "outages", s->outages);
-    cJSON_AddNumberToObject(json, "outage_ns", (double)s->outage_ns);
-    cJSON_AddNumberToObject(json, "calm_ns", (double)s->calm_ns);
-    cJSON_AddStringToObject(json, "fault", hgi_outage_name(s->way));
-    cJSON_AddNumberToObject(json, "attempt_timeout_ns", (double)s->attempt_timeout_ns);
-    cJSON_AddNumberToObject(json, "pause_ns", (double)s->pause_ns);
-    cJSON_AddNumberToObject(json, "failure_threshold", s->breaker.failure_threshold);
-    cJSON_AddNumberToObject(json, "half_open_max_calls", s->breaker.half_open_max_calls);
-    cJSON_AddNumberToObject(json, "success_threshold", s->breaker.success_threshold);
-    cJSON_AddNumberToObject(json, "recovery_timeout_ns", (double)s->breaker.recovery_timeout_ns);
-    hgi_json_add_seed(json, "seed", s->seed);
-    return json;
-}
-
-static void add_outages(cJSON *json, const struct hgi_breaker_results *r)
-{
-    cJSON *list = cJSON_AddArrayToObject(json, "outages");
-    for (uint32_t i = 0; i < r->outage_count; i++) {
-        struct hgi_outage_figures f = hgi_breaker_outage(r, i);
-        cJSON *outage = cJSON_CreateObject();
-        hgi_json_add_time(outage, "down_ns", r->outage[i].down_ns - r->stamp.began_ns);
-        hgi_json_add_time(outage, "up_ns",
-                          r->outage[i].up_ns > 0 ? r->outage[i].up_ns - r->stamp.began_ns : -1);
-        hgi_json_add_time(outage, "opened_after_ns", f.opened_after_ns);
-        hgi_json_add_time(outage, "closed_after_ns", f.closed_after_ns);
-        hgi_json_add_time(outage, "open_period_ns", f.period_ns);
-        cJSON_AddNumberToObject(outage, "half_open_periods", f.half_opened);
-        cJSON_AddNumberToObject(outage, "probes", f.probes);
-        cJSON_AddNumberToObject(outage, "refused", (double)r->outage[i].refused);
-        cJSON_AddNumberToObject(outage, "failed", (double)r->outage[i].failed);
-        cJSON_AddItemToArray(list, outage);
-    }
-}
-
-cJSON *hgi_breaker_json(const void *arg)
-{
-    const struct hgi_breaker_results *r = arg;
-    char text[640];
-    cJSON *json = hgi_json_begin("breaker", &r->stamp, HGI_CLOSED_LOOP);
-    cJSON_AddItemToObject(json, "settings", settings_json(&r->settings));
-    cJSON_AddNumberToObject(json, "took_ns", (double)r->stamp.took_ns);
-    cJSON_AddNumberToObject(json, "calls", (double)r->calls);
-    cJSON_AddNumberToObject(json, "admitted", (double)r->admitted);
-    cJSON_AddNumberToObject(json, "refused", (double)r->refused);
-    cJSON_AddNumberToObject(json, "failed", (double)r->failed);
-    hgi_report_add_latency(json, "refusal", &r->refusal);
-    cJSON_AddNumberToObject(json, "transitions", (double)r->counts.transitions);
-    cJSON_AddNumberToObject(json, "admitted_while_open", hgi_breaker_admitted_open(r));
-    cJSON_AddNumberToObject(json, "probes_most", hgi_breaker_probes_most(r));
-    cJSON_AddNumberToObject(json, "false_opens", hgi_breaker_false_opens(r));
-    add_outages(json, r);
-    hgi_breaker_verdict(text, sizeof text, r);
-    cJSON_AddStringToObject(json, "verdict", text);
-    hgi_breaker_broken(text, sizeof text, r);
-    cJSON_AddStringToObject(json, "broken", text);
-    return json;
 }
 
 /* The longest of each outage's; unknown if one has none. */

@@ -53,11 +53,12 @@ static void on_turn(void *arg, const struct hg_breaker_event *event)
     atomic_store_explicit(&load->state, (int)event->to, memory_order_relaxed);
     pthread_mutex_lock(&load->lock);
     if (r->turn_count < HGI_TURNS_MAX)
-        r->turn[r->turn_count++] = (struct hgi_turn) { .from = event->from,
-                                                       .to = event->to,
-                                                       .at_ns = event->at_ns,
-                                                       .told_ns = monotonic_ns(),
-                                                       .period_ns = event->retry_after_ns };
+        r->turn[r->turn_count++] =
+            (struct hgi_turn) { .from = event->from,
+                                .to = event->to,
+                                .at_ns = event->at_ns - r->stamp.began_ns,
+                                .told_ns = monotonic_ns() - r->stamp.began_ns,
+                                .period_ns = event->retry_after_ns };
     pthread_mutex_unlock(&load->lock);
 }
 
@@ -66,7 +67,8 @@ static void note_admission(struct load *load, int64_t asked_ns, int64_t got_ns)
     struct hgi_breaker_results *r = load->results;
     pthread_mutex_lock(&load->lock);
     if (r->admission_count < HGI_ADMISSIONS_MAX)
-        r->admission[r->admission_count++] = (struct hgi_admission) { asked_ns, got_ns };
+        r->admission[r->admission_count++] =
+            (struct hgi_admission) { asked_ns - r->stamp.began_ns, got_ns - r->stamp.began_ns };
     else
         r->admissions_lost = true;
     pthread_mutex_unlock(&load->lock);
@@ -204,12 +206,15 @@ static bool outage(struct conductor *c, struct hgi_problem *problem)
     const struct hgi_breaker_settings *s = &r->settings;
     struct hgi_outage *outage = &r->outage[r->outage_count++];
     struct hgi_outage before = counts_now(load);
-    outage->down_ns = monotonic_ns();
+    int64_t down_ns = monotonic_ns();
+    *outage = (struct hgi_outage) { .down_ns = down_ns - r->stamp.began_ns, .up_ns = -1 };
     hgi_path_down(&load->path, s->way);
-    bool goes_on = wait_until(c, outage->down_ns + s->outage_ns, false);
+    bool goes_on = wait_until(c, down_ns + s->outage_ns, false);
     bool well = hgi_path_up(&load->path, s->way, problem);
-    outage->up_ns = monotonic_ns();
-    goes_on = well && goes_on && wait_until(c, outage->up_ns + s->after_ns, true);
+    int64_t up_ns = monotonic_ns();
+    if (well)
+        outage->up_ns = up_ns - r->stamp.began_ns;
+    goes_on = well && goes_on && wait_until(c, up_ns + s->after_ns, true);
     struct hgi_outage after = counts_now(load);
     outage->answered = after.answered - before.answered;
     outage->failed = after.failed - before.failed;

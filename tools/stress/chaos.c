@@ -170,6 +170,17 @@ static bool run(void *state, cJSON *policy, const atomic_bool *interrupted,
     return hgi_chaos_run(state, policy, interrupted, problem);
 }
 
+static bool load_chaos(void *state, const struct hgi_saved *saved)
+{
+    return hgi_chaos_load(state, saved);
+}
+
+static bool load_soak(void *state, const struct hgi_saved *saved)
+{
+    ((struct hgi_chaos_results *)state)->settings.soak = true;
+    return hgi_chaos_load(state, saved);
+}
+
 static void broken(char *out, size_t size, const void *state)
 {
     hgi_chaos_broken(out, size, state);
@@ -194,10 +205,16 @@ static const struct hgi_forms forms = { hgi_chaos_table,   hgi_chaos_json,    hg
     .size = sizeof(struct chaos), .takes_server = true, .forms = &forms, .options = options, \
     .read = read, .settle = settle, .run = run, .broken = broken, .replay = replay, .end = end
 
-const struct hgi_subcommand hgi_chaos = {
-    .name = "chaos", .about = about_chaos, .examples = examples_chaos, .begin = begin_chaos, CHAOS
-};
+const struct hgi_subcommand hgi_chaos = { .name = "chaos",
+                                          .about = about_chaos,
+                                          .examples = examples_chaos,
+                                          .begin = begin_chaos,
+                                          .load = load_chaos,
+                                          CHAOS };
 
-const struct hgi_subcommand hgi_soak = {
-    .name = "soak", .about = about_soak, .examples = examples_soak, .begin = begin_soak, CHAOS
-};
+const struct hgi_subcommand hgi_soak = { .name = "soak",
+                                         .about = about_soak,
+                                         .examples = examples_soak,
+                                         .begin = begin_soak,
+                                         .load = load_soak,
+                                         CHAOS };

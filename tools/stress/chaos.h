@@ -41,6 +41,8 @@ struct hgi_chaos_settings {
     bool record; /* every latency */
 };
 
+struct hgi_saved;
+
 enum { HGI_CHAOS_SLICES = 240, HGI_CHAOS_SAMPLES = 1024 };
 
 /* The state of a soak after at_ns. */
@@ -119,6 +121,7 @@ void hgi_chaos_replay(char *out, size_t size, const struct hgi_chaos_results *re
 /* In its forms, as hgi_publish() wants them; `arg` is a struct hgi_chaos_results. */
 void hgi_chaos_table(FILE *out, const void *arg, bool colour);
 cJSON *hgi_chaos_json(const void *arg);
+bool hgi_chaos_load(void *results, const struct hgi_saved *saved); /* `soak` is set */
 void hgi_chaos_figures(struct hgi_figures *out, const void *arg);
 bool hgi_chaos_html(FILE *out, const void *arg, struct hgi_problem *problem);
 const struct hgi_histogram *hgi_chaos_latency(const void *arg);

@@ -112,5 +112,6 @@ const struct hgi_subcommand hgi_concurrency = { .name = "concurrency",
                                                 .read = read,
                                                 .settle = settle,
                                                 .run = run,
+                                                .load = hgi_concurrency_load,
                                                 .broken = broken,
                                                 .end = end };

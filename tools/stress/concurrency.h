@@ -30,6 +30,8 @@ struct hgi_concurrency_settings {
     bool record; /* every latency */
 };
 
+struct hgi_saved;
+
 enum { HGI_SLICES = 120 }; /* of a run's length, for the picture of its rate */
 
 struct hgi_concurrency_results {
@@ -75,6 +77,7 @@ struct hgi_time_shares hgi_concurrency_shares(const struct hgi_worker *sum);
  * hgi_concurrency_results, as hgi_publish() passes it. */
 void hgi_concurrency_table(FILE *out, const void *arg, bool colour);
 cJSON *hgi_concurrency_json(const void *arg);
+bool hgi_concurrency_load(void *results, const struct hgi_saved *saved);
 void hgi_concurrency_figures(struct hgi_figures *out, const void *arg);
 bool hgi_concurrency_html(FILE *out, const void *arg, struct hgi_problem *problem);
 const struct hgi_histogram *hgi_concurrency_latency(const void *arg);

@@ -7,13 +7,9 @@
 #include "tools/stress/concurrency.h"
 #include "tools/stress/page.h"
 #include "tools/stress/plot.h"
+#include "tools/stress/publish.h"
 
 enum { BINS_PER_DECADE = 8, BINS = 64 };
-
-static double per_second(uint64_t count, int64_t ns)
-{
-    return ns > 0 ? (double)count * 1e9 / (double)ns : 0;
-}
 
 static void write_tiles(FILE *out, const struct hgi_concurrency_results *r)
 {
@@ -22,7 +18,7 @@ static void write_tiles(FILE *out, const struct hgi_concurrency_results *r)
     const struct hgi_histogram *h = &r->sum.latency;
     fputs("<div class=\"tiles\">\n", out);
     hgi_page_tile(out, hgi_format_count(figure, sizeof figure, calls), "calls");
-    hgi_format_count(figure, sizeof figure, (uint64_t)per_second(calls, r->stamp.took_ns));
+    hgi_format_count(figure, sizeof figure, (uint64_t)hgi_per_second(calls, r->stamp.took_ns));
     snprintf(text, sizeof text, "calls per second, %" PRIu32 " threads on %" PRIu32 " connections",
              r->settings.threads, r->stats.max_size);
     hgi_page_tile(out, figure, text);
@@ -39,14 +35,14 @@ static void draw_rate(FILE *out, const struct hgi_concurrency_results *r)
     double most = 1;
     char title[80];
     for (uint32_t i = 0; i < r->slices; i++)
-        most = fmax(most, per_second(r->slice_done[i], slice_ns));
+        most = fmax(most, hgi_per_second(r->slice_done[i], slice_ns));
     fputs("<h2>Calls per second, over the run</h2>\n", out);
     hgi_plot_begin(out, "calls per second over the run", 0);
     double top = most * 1.05;
     double width = (double)(HGI_PLOT_RIGHT - HGI_PLOT_LEFT) / HGI_SLICES;
     hgi_plot_grid(out, top);
     for (uint32_t i = 0; i < r->slices; i++) {
-        double rate = per_second(r->slice_done[i], slice_ns);
+        double rate = hgi_per_second(r->slice_done[i], slice_ns);
         snprintf(title, sizeof title, "%.1f s: %.0f calls per second",
                  (double)i * (double)slice_ns / 1e9, rate);
         hgi_plot_bar(out, "good", HGI_PLOT_LEFT + width * i, width, 0, rate / top, title);

@@ -1,15 +1,14 @@
-/* A run of concurrency as a table for people and as JSON, version 1, for programs. */
+/* A run of concurrency as a table for people, figures for --assert, and files for --csv and --hgrm. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "tools/common/terminal.h"
 #include "tools/stress/concurrency.h"
 #include "tools/stress/publish.h"
-#include "tools/stress/report.h"
 
-static double per_second(const struct hgi_concurrency_results *results, uint64_t count)
+static double per_second(const struct hgi_concurrency_results *results)
 {
-    return results->stamp.took_ns > 0 ? (double)count * 1e9 / (double)results->stamp.took_ns : 0;
+    return hgi_per_second(hgi_concurrency_calls(results), results->stamp.took_ns);
 }
 
 static void print_calls(FILE *out, const struct hgi_concurrency_results *results, bool colour)
@@ -28,7 +27,7 @@ static void print_calls(FILE *out, const struct hgi_concurrency_results *results
     }
     hgi_table_set(table, 1, 0, "%s", hgi_format_count(text, sizeof text, calls));
     hgi_table_set(table, 1, 1, "%s",
-                  hgi_format_count(text, sizeof text, (uint64_t)per_second(results, calls)));
+                  hgi_format_count(text, sizeof text, (uint64_t)per_second(results)));
     for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++)
         hgi_table_set(
             table, 1, 2 + i, "%s",
@@ -72,73 +71,6 @@ void hgi_concurrency_table(FILE *out, const void *arg, bool colour)
             verdict, hgi_style_end(colour, broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD));
 }
 
-static cJSON *settings_json(const struct hgi_concurrency_results *results)
-{
-    const struct hgi_concurrency_settings *s = &results->settings;
-    cJSON *json = cJSON_CreateObject();
-    cJSON_AddNumberToObject(json, "threads", s->threads);
-    cJSON_AddNumberToObject(json, "connections", results->stats.max_size);
-    cJSON_AddNumberToObject(json, "length_ns", (double)s->length_ns);
-    cJSON_AddNumberToObject(json, "size_least", (double)s->sizes.low);
-    cJSON_AddNumberToObject(json, "size_most", (double)s->sizes.high);
-    hgi_json_add_seed(json, "seed", s->seed);
-    return json;
-}
-
-static void add_calls(cJSON *json, const struct hgi_concurrency_results *results)
-{
-    const struct hgi_worker *sum = &results->sum;
-    uint64_t calls = hgi_concurrency_calls(results);
-    cJSON_AddNumberToObject(json, "took_ns", (double)results->stamp.took_ns);
-    cJSON_AddNumberToObject(json, "calls", (double)calls);
-    cJSON_AddNumberToObject(json, "calls_per_second", per_second(results, calls));
-    cJSON *by = cJSON_AddObjectToObject(json, "calls_by_kind");
-    for (int op = 0; op < HGI_OPS; op++)
-        cJSON_AddNumberToObject(by, hgi_op_name((enum hgi_op)op), (double)sum->calls[op]);
-    cJSON_AddNumberToObject(json, "replies_checked", (double)sum->replies);
-    cJSON_AddNumberToObject(json, "leases_checked", (double)sum->leases);
-    cJSON_AddNumberToObject(json, "value_bytes", (double)sum->bytes);
-    cJSON_AddNumberToObject(json, "failed", (double)sum->failed);
-    cJSON_AddNumberToObject(json, "retries", (double)sum->retries);
-    cJSON_AddNumberToObject(json, "keys_vanished", (double)sum->missing);
-    hgi_report_add_latency(json, "latency", &sum->latency);
-    struct hgi_time_shares shares = hgi_concurrency_shares(sum);
-    cJSON *time = cJSON_AddObjectToObject(json, "time_shares");
-    cJSON_AddNumberToObject(time, "queue", shares.queue);
-    cJSON_AddNumberToObject(time, "dial", shares.dial);
-    cJSON_AddNumberToObject(time, "server", shares.server);
-    cJSON_AddNumberToObject(time, "backoff", shares.backoff);
-    cJSON_AddNumberToObject(time, "rest", shares.rest);
-}
-
-static void add_invariants(cJSON *json, const struct hgi_concurrency_results *results)
-{
-    char text[640];
-    cJSON *kept = cJSON_AddObjectToObject(json, "invariants");
-    cJSON_AddNumberToObject(kept, "replies_mismatched", (double)results->sum.mismatches);
-    cJSON_AddNumberToObject(kept, "leases_doubled", (double)results->sum.doubled);
-    if (results->connections_left < 0)
-        cJSON_AddNullToObject(kept, "connections_left");
-    else
-        cJSON_AddNumberToObject(kept, "connections_left", (double)results->connections_left);
-    cJSON_AddNumberToObject(kept, "descriptors_left", (double)results->descriptors_left);
-    cJSON_AddNumberToObject(kept, "memory_left_bytes", (double)results->memory_left);
-    hgi_concurrency_broken(text, sizeof text, results);
-    cJSON_AddStringToObject(kept, "broken", text);
-    hgi_concurrency_verdict(text, sizeof text, results);
-    cJSON_AddStringToObject(json, "verdict", text);
-}
-
-cJSON *hgi_concurrency_json(const void *arg)
-{
-    const struct hgi_concurrency_results *results = arg;
-    cJSON *json = hgi_json_begin("concurrency", &results->stamp, HGI_CLOSED_LOOP);
-    cJSON_AddItemToObject(json, "settings", settings_json(results));
-    add_calls(json, results);
-    add_invariants(json, results);
-    return json;
-}
-
 void hgi_concurrency_figures(struct hgi_figures *out, const void *arg)
 {
     const struct hgi_concurrency_results *r = arg;
@@ -148,7 +80,7 @@ void hgi_concurrency_figures(struct hgi_figures *out, const void *arg)
         double value;
     } numbers[] = {
         { "calls", (double)hgi_concurrency_calls(r) },
-        { "calls_per_second", per_second(r, hgi_concurrency_calls(r)) },
+        { "calls_per_second", per_second(r) },
         { "replies", (double)sum->replies },
         { "failed", (double)sum->failed },
         { "retries", (double)sum->retries },

@@ -204,6 +204,15 @@ static bool run(void *state, cJSON *policy, const atomic_bool *interrupted,
     return well;
 }
 
+static bool load(void *state, const struct hgi_saved *saved)
+{
+    struct herd *h = state;
+    bool well = hgi_report_load(&h->results, saved);
+    memcpy(h->planned, h->results.trial, sizeof h->planned);
+    h->count = h->results.count;
+    return well;
+}
+
 static void broken(char *out, size_t size, const void *state)
 {
     hgi_herd_broken(out, size, state);
@@ -230,5 +239,6 @@ const struct hgi_subcommand hgi_herd = { .name = "herd",
                                          .read = read,
                                          .settle = settle,
                                          .run = run,
+                                         .load = load,
                                          .broken = broken,
                                          .end = end };

@@ -26,6 +26,7 @@ static const char help[] =
     "                everything that is promised is checked\n"
     "  soak          chaos for hours, a line a minute: memory, descriptors, threads, p99\n"
     "  simulate      what each kind of backoff costs clients that contend, on a virtual clock\n"
+    "  report        the table and the page again, from what --json saved of a run\n"
     "\n"
     "  herdgate-stress SUBCOMMAND --help     its options and examples\n"
     "  herdgate-stress --version\n"
@@ -41,16 +42,17 @@ static const char help[] =
     "it. Exit: 0 pass, 1 assertion, 2 usage or policy, 3 environment, 4 an invariant is broken,\n"
     "130 interrupted. See herdgate-stress(1).\n";
 
-static const struct hgi_subcommand *const subcommands[] = {
-    &hgi_concurrency, &hgi_herd, &hgi_breaker, &hgi_chaos, &hgi_soak,
-};
+const struct hgi_subcommand *const hgi_subcommands[] = { &hgi_concurrency, &hgi_herd, &hgi_breaker,
+                                                         &hgi_chaos,       &hgi_soak, NULL };
 
 /* Run the one of that name; -1: there is none. */
 static int run_subcommand(const char *name, int count, char *const *arguments, const char *command)
 {
-    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++)
-        if (strcmp(name, subcommands[i]->name) == 0)
-            return hgi_subcommand_main(subcommands[i], count, arguments, command);
+    for (const struct hgi_subcommand *const *s = hgi_subcommands; *s; s++)
+        if (strcmp(name, (*s)->name) == 0)
+            return hgi_subcommand_main(*s, count, arguments, command);
+    if (strcmp(name, "report") == 0)
+        return hgi_report_main(count, arguments);
     return strcmp(name, "simulate") == 0 ? hgi_simulate_main(count, arguments, command) : -1;
 }
 
@@ -96,8 +98,7 @@ static int obey(int argc, char **argv)
     if (*name)
         fprintf(stderr,
                 "herdgate-stress: no subcommand '%s'; there are concurrency, herd, breaker, chaos, "
-                "soak "
-                "and simulate\n",
+                "soak, simulate and report\n",
                 name);
     else
         fputs(help, stderr);

@@ -114,7 +114,7 @@ cJSON *hgi_json_begin(const char *subcommand, const struct hgi_stamp *stamp, con
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "format", "herdgate-stress");
-    cJSON_AddNumberToObject(json, "version", 1);
+    cJSON_AddNumberToObject(json, "version", HGI_JSON_VERSION);
     cJSON_AddStringToObject(json, "subcommand", subcommand);
     cJSON_AddStringToObject(json, "herdgate", stamp->herdgate);
     cJSON_AddStringToObject(json, "server", stamp->server);
@@ -138,4 +138,9 @@ void hgi_json_add_seed(cJSON *object, const char *name, uint64_t seed)
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, seed);
     cJSON_AddStringToObject(object, name, text);
+}
+
+double hgi_per_second(uint64_t count, int64_t ns)
+{
+    return ns > 0 ? (double)count * 1e9 / (double)ns : 0;
 }

@@ -24,6 +24,8 @@ struct hgi_outputs {
     struct hgi_texts assertions;
 };
 
+struct hgi_saved;
+
 /* The forms that results have. Each gets `results` as it was given. */
 struct hgi_forms {
     void (*table)(FILE *out, const void *results, bool colour);
@@ -59,6 +61,12 @@ void hgi_json_add_time(cJSON *object, const char *name, int64_t ns);
 
 /* As a text: a JSON number is good for 53 bits only. */
 void hgi_json_add_seed(cJSON *object, const char *name, uint64_t seed);
+
+/* So many in that time, as a rate; 0 if there was no time. */
+double hgi_per_second(uint64_t count, int64_t ns);
+
+/* Of the JSON: it grows when a field changes its meaning or goes. */
+enum { HGI_JSON_VERSION = 1 };
 
 /* The load of whoever calls again when the call before has ended. */
 #define HGI_CLOSED_LOOP "closed loop: not corrected"

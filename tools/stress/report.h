@@ -18,8 +18,9 @@ void hgi_report_table(FILE *out, const void *arg, bool colour);
 /* Everything, in the form of version 1 that herdgate-stress(1) describes. NULL: out of memory. */
 cJSON *hgi_report_json(const void *arg);
 
-/* Count, mean, percentiles and maximum of a histogram, as an object of that name. */
-void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram);
+/* The same from a saved one; the trials are the caller's, for hgi_trial_free(), also if this fails. */
+struct hgi_saved;
+bool hgi_report_load(void *results, const struct hgi_saved *saved);
 
 /* One page: inline SVG, no script, nothing fetched. For hgi_output_file(). */
 bool hgi_report_html(FILE *out, const void *arg, struct hgi_problem *problem);

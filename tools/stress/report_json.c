@@ -1,9 +1,74 @@
-/* The results of a herd as JSON, version 1. Durations are nanoseconds, as their names say. */
-#include <inttypes.h>
+/* The results of a herd as JSON, version 1, and back. Durations are nanoseconds, as their names say. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tools/stress/publish.h"
 #include "tools/stress/report.h"
+#include "tools/stress/saved.h"
+
+#define LENGTH_MOST_NS (3600 * INT64_C(1000000000)) /* as the command line has it */
+
+#define FIELD(kind, name, member) HGI_FIELD(struct hgi_herd_results, kind, name, member)
+#define TRIAL(kind, name, member) HGI_FIELD(struct hgi_trial, kind, name, member)
+#define COST(name, member) HGI_FIELD(struct hgi_proxy_cost, I64, name, member)
+
+static const struct hgi_field settings[] = {
+    FIELD(U32, "threads", settings.threads),
+    FIELD(U32, "connections", settings.connections),
+    FIELD(I64, "length_ns", settings.length_ns),
+    FIELD(I64, "outage_begin_ns", settings.outage.low),
+    FIELD(I64, "outage_end_ns", settings.outage.high),
+    FIELD(I64, "think_ns", settings.think_ns),
+    FIELD(U32, "rate_per_s", settings.rate),
+    FIELD(I64, "attempt_timeout_ns", settings.attempt_timeout_ns),
+    FIELD(I64, "deadline_ns", settings.deadline_ns),
+    FIELD(I64, "size_least", settings.sizes.low),
+    FIELD(I64, "size_most", settings.sizes.high),
+    FIELD(SEED, "seed", settings.seed),
+    { 0 },
+};
+
+static const struct hgi_field capacity[] = { FIELD(U32, "capacity_per_s", settings.capacity_per_s),
+                                             { 0 } };
+
+static const struct hgi_field cost[] = {
+    COST("direct_p50_ns", direct_p50_ns),
+    COST("direct_p99_ns", direct_p99_ns),
+    COST("through_p50_ns", through_p50_ns),
+    COST("through_p99_ns", through_p99_ns),
+    { 0 },
+};
+
+static const struct hgi_field trial_fields[] = {
+    TRIAL(I64, "length_ns", length_ns),
+    TRIAL(I64_OR_NULL, "down_ns", down_ns),
+    TRIAL(I64_OR_NULL, "up_ns", up_ns),
+    TRIAL(U64, "calls", offered),
+    TRIAL(U64, "answered", answered),
+    TRIAL(U64, "failed", failed),
+    TRIAL(U64, "calls_while_down", offered_down),
+    TRIAL(U64, "failed_while_down", failed_down),
+    TRIAL(U64, "attempts", attempts),
+    TRIAL(U64, "attempts_while_down", attempts_down),
+    TRIAL(U64, "wasted", wasted),
+    TRIAL(U64, "dials", dials),
+    TRIAL(U32, "threads_well", threads_well),
+    TRIAL(U32, "connections_live", connections_live),
+    TRIAL(I64, "machine_late_ns", late_ns),
+    TRIAL(I64, "capacity_lost_ns", lost_ns),
+    TRIAL(U64, "mismatches", mismatches),
+    HGI_FIELD_TEXT_OF(struct hgi_trial, "first_mismatch", first_mismatch),
+    TRIAL(HISTOGRAM, "latency", latency),
+    TRIAL(HISTOGRAM, "service", service),
+    TRIAL(U64, "not_begun", not_begun),
+    TRIAL(HISTOGRAM, "latency_failed_while_down", latency_down),
+    { 0 },
+};
+
+static const struct hgi_field overrun[] = { TRIAL(I64, "deadline_overrun_ns", overrun_ns), { 0 } };
+static const struct hgi_field transitions[] = { TRIAL(U64, "transitions", transitions), { 0 } };
+
+/* --- writing --- */
 
 static void add_number(cJSON *object, const char *name, double value)
 {
@@ -19,19 +84,6 @@ static void add_share(cJSON *object, const char *name, double value)
         add_number(object, name, value);
 }
 
-void hgi_report_add_latency(cJSON *object, const char *name, const struct hgi_histogram *histogram)
-{
-    cJSON *latency = cJSON_AddObjectToObject(object, name);
-    add_number(latency, "count", (double)histogram->total);
-    add_number(latency, "mean_ns", hgi_histogram_mean(histogram));
-    add_number(latency, "p50_ns", (double)hgi_histogram_percentile(histogram, 50));
-    add_number(latency, "p90_ns", (double)hgi_histogram_percentile(histogram, 90));
-    add_number(latency, "p99_ns", (double)hgi_histogram_percentile(histogram, 99));
-    add_number(latency, "p999_ns", (double)hgi_histogram_percentile(histogram, 99.9));
-    add_number(latency, "p9999_ns", (double)hgi_histogram_percentile(histogram, 99.99));
-    add_number(latency, "max_ns", (double)histogram->max);
-}
-
 static void add_counts(cJSON *object, const char *name, const uint32_t *counts, uint32_t count)
 {
     cJSON *array = cJSON_AddArrayToObject(object, name);
@@ -39,27 +91,20 @@ static void add_counts(cJSON *object, const char *name, const uint32_t *counts, 
         cJSON_AddItemToArray(array, cJSON_CreateNumber(counts[i]));
 }
 
-static cJSON *settings_json(const struct hgi_herd_settings *s)
+static cJSON *settings_json(const struct hgi_herd_results *results)
 {
+    char toxics[HGI_TOXICS_TEXT];
+    const struct hgi_herd_settings *s = &results->settings;
     cJSON *json = cJSON_CreateObject();
-    add_number(json, "threads", s->threads);
-    add_number(json, "connections", s->connections);
-    add_number(json, "length_ns", (double)s->length_ns);
-    add_number(json, "outage_begin_ns", (double)s->outage.low);
-    add_number(json, "outage_end_ns", (double)s->outage.high);
+    hgi_fields_write(json, settings, results);
     cJSON_AddStringToObject(json, "fault", hgi_outage_name(s->way));
-    add_number(json, "think_ns", (double)s->think_ns);
-    add_number(json, "rate_per_s", s->rate);
     if (s->capacity_per_s)
-        add_number(json, "capacity_per_s", s->capacity_per_s);
+        hgi_fields_write(json, capacity, results);
     else
         cJSON_AddNullToObject(json, "capacity_per_s");
     cJSON_AddItemToObject(json, "toxics", hgi_toxics_json(&s->toxics));
-    add_number(json, "attempt_timeout_ns", (double)s->attempt_timeout_ns);
-    add_number(json, "deadline_ns", (double)s->deadline_ns);
-    add_number(json, "size_least", (double)s->sizes.low);
-    add_number(json, "size_most", (double)s->sizes.high);
-    hgi_json_add_seed(json, "seed", s->seed);
+    hgi_toxics_print(&s->toxics, toxics);
+    cJSON_AddStringToObject(json, "toxics_words", toxics);
     return json;
 }
 
@@ -108,16 +153,8 @@ static void add_breaker(cJSON *json, const struct hgi_trial *trial)
         return;
     }
     cJSON *breaker = cJSON_AddObjectToObject(json, "breaker");
-    add_number(breaker, "transitions", (double)trial->transitions);
-    cJSON *states = cJSON_AddArrayToObject(breaker, "states");
-    for (uint32_t i = 0; i < trial->mark_count; i++) {
-        cJSON *mark = cJSON_CreateObject();
-        add_number(mark, "at_ns", (double)trial->mark[i].at_ns);
-        if (trial->mark[i].state == HG_BREAKER_OPEN)
-            add_number(mark, "open_ns", (double)trial->mark[i].open_ns);
-        cJSON_AddStringToObject(mark, "state", hg_breaker_state_name(trial->mark[i].state));
-        cJSON_AddItemToArray(states, mark);
-    }
+    hgi_fields_write(breaker, transitions, trial);
+    hgi_marks_write(breaker, "states", trial->mark, trial->mark_count);
 }
 
 /* What a proxy before the server has seen; null without one. */
@@ -138,34 +175,14 @@ static cJSON *trial_json(const struct hgi_trial *trial, const struct hgi_trial *
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "policy", hgi_strategy_name(trial->strategy));
-    add_number(json, "length_ns", (double)trial->length_ns);
-    hgi_json_add_time(json, "down_ns", trial->down_ns);
-    hgi_json_add_time(json, "up_ns", trial->up_ns);
-    add_number(json, "calls", (double)trial->offered);
-    add_number(json, "answered", (double)trial->answered);
-    add_number(json, "failed", (double)trial->failed);
+    hgi_fields_write(json, trial_fields, trial);
     cJSON *failed_as = cJSON_AddObjectToObject(json, "failed_as");
     for (int i = 0; i < HGI_STATUSES; i++) {
         if (trial->failed_as[i])
             add_number(failed_as, hg_status_name((hg_status)-i), (double)trial->failed_as[i]);
     }
-    add_number(json, "calls_while_down", (double)trial->offered_down);
-    add_number(json, "failed_while_down", (double)trial->failed_down);
-    add_number(json, "attempts", (double)trial->attempts);
-    add_number(json, "attempts_while_down", (double)trial->attempts_down);
-    add_number(json, "wasted", (double)trial->wasted);
-    add_number(json, "dials", (double)trial->dials);
-    add_number(json, "threads_well", trial->threads_well);
-    add_number(json, "connections_live", trial->connections_live);
-    add_number(json, "machine_late_ns", (double)trial->late_ns);
-    add_number(json, "capacity_lost_ns", (double)trial->lost_ns);
-    add_number(json, "mismatches", (double)trial->mismatches);
-    hgi_report_add_latency(json, "latency", &trial->latency);
-    hgi_report_add_latency(json, "service", &trial->service);
-    add_number(json, "not_begun", (double)trial->not_begun);
-    hgi_report_add_latency(json, "latency_failed_while_down", &trial->latency_down);
     struct hgi_herd_figures f = hgi_herd_figures(trial, naive);
-    add_number(add_figures(json, &f), "deadline_overrun_ns", (double)trial->overrun_ns);
+    hgi_fields_write(add_figures(json, &f), overrun, trial);
     add_breaker(json, trial);
     add_draws(json, trial);
     add_server_side(json, trial, &f);
@@ -195,10 +212,123 @@ cJSON *hgi_report_json(const void *arg)
     cJSON_AddStringToObject(json, "doubt", text);
     hgi_herd_broken(text, sizeof text, results);
     cJSON_AddStringToObject(json, "broken", text);
-    cJSON_AddItemToObject(json, "settings", settings_json(&results->settings));
+    cJSON_AddItemToObject(json, "settings", settings_json(results));
     cJSON_AddItemToObject(json, "proxy", hgi_proxy_cost_json(&results->proxy_cost));
     cJSON *trials = cJSON_AddArrayToObject(json, "trials");
     for (size_t i = 0; i < results->count; i++)
         cJSON_AddItemToArray(trials, trial_json(results->trial[i], naive));
     return json;
+}
+
+/* --- reading --- */
+
+static bool read_settings(struct hgi_herd_results *r, const struct hgi_saved *saved)
+{
+    struct hgi_saved at, proxy;
+    if (!hgi_saved_enter(&at, saved, "settings") || !hgi_fields_read(r, settings, &at) ||
+        !hgi_saved_toxics(&r->settings.toxics, &at, "toxics_words") ||
+        (!hgi_saved_lacks(&at, "capacity_per_s") && !hgi_fields_read(r, capacity, &at)))
+        return false;
+    const char *fault = hgi_saved_text(&at, "fault");
+    if (!fault || !hgi_outage_parse(&r->settings.way, fault, NULL))
+        return fault && hgi_saved_wrong(&at, "fault", "is no way for a server to go");
+    if (r->settings.length_ns < HGI_BUCKET_NS || r->settings.length_ns > LENGTH_MOST_NS)
+        return hgi_saved_wrong(&at, "length_ns", "is no length of a trial");
+    if (hgi_saved_lacks(saved, "proxy"))
+        return true;
+    r->proxy_cost.known = true;
+    return hgi_saved_enter(&proxy, saved, "proxy") && hgi_fields_read(&r->proxy_cost, cost, &proxy);
+}
+
+static bool read_counts(uint32_t *counts, uint32_t count, const char *name,
+                        const struct hgi_saved *at)
+{
+    int length;
+    struct hgi_saved list;
+    if (!hgi_saved_enter(&list, at, name) || !hgi_saved_length(&length, &list, (int)count))
+        return false;
+    if (length != (int)count)
+        return hgi_saved_wrong(&list, NULL, "does not have a number for each 10 ms of the trial");
+    for (const cJSON *item = list.json->child; item; item = item->next) {
+        if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= UINT32_MAX))
+            return hgi_saved_wrong(&list, NULL, "has something else than counts");
+        *counts++ = (uint32_t)item->valuedouble;
+    }
+    return true;
+}
+
+static bool read_series(struct hgi_trial *t, const struct hgi_saved *saved)
+{
+    struct hgi_saved at;
+    const struct hgi_series *s = &t->series;
+    return hgi_saved_enter(&at, saved, "series") &&
+           read_counts(s->attempts, s->count, "attempts", &at) &&
+           read_counts(s->wasted, s->count, "wasted", &at) &&
+           read_counts(s->answered, s->count, "answered", &at) &&
+           read_counts(s->failed, s->count, "failed", &at) &&
+           (!t->server_seen || (read_counts(s->came, s->count, "came", &at) &&
+                                read_counts(s->in_vain, s->count, "in_vain", &at) &&
+                                read_counts(s->served, s->count, "served", &at)));
+}
+
+static bool read_strategy(struct hgi_trial *t, const struct hgi_saved *saved)
+{
+    size_t count;
+    enum hgi_strategy list[HGI_STRATEGIES];
+    const char *name = hgi_saved_text(saved, "policy");
+    if (!name)
+        return false;
+    if (!hgi_strategies_parse(list, &count, name, NULL) || count != 1)
+        return hgi_saved_wrong(saved, "policy", "is no way to retry");
+    t->strategy = list[0];
+    return true;
+}
+
+static bool read_trial(struct hgi_trial *t, const struct hgi_herd_settings *s,
+                       const struct hgi_saved *saved)
+{
+    struct hgi_saved at;
+    if (!read_strategy(t, saved) || !hgi_fields_read(t, trial_fields, saved))
+        return false;
+    if (t->length_ns < 0 || t->length_ns > s->length_ns)
+        return hgi_saved_wrong(saved, "length_ns", "is longer than a trial");
+    t->threads = s->threads;
+    t->capacity_per_s = s->capacity_per_s;
+    t->rate_per_s = s->rate;
+    t->server_seen = !hgi_saved_lacks(saved, "at_server");
+    t->has_breaker = !hgi_saved_lacks(saved, "breaker");
+    if (!hgi_saved_enter(&at, saved, "failed_as"))
+        return false;
+    for (int i = 0; i < HGI_STATUSES; i++) {
+        const char *name = hg_status_name((hg_status)-i);
+        if (!hgi_saved_lacks(&at, name) && !hgi_saved_count(&t->failed_as[i], &at, name))
+            return false;
+    }
+    if (t->has_breaker &&
+        (!hgi_saved_enter(&at, saved, "breaker") || !hgi_fields_read(t, transitions, &at) ||
+         !hgi_marks_read(t->mark, &t->mark_count, "states", &at)))
+        return false;
+    return hgi_saved_enter(&at, saved, "figures") && hgi_fields_read(t, overrun, &at) &&
+           read_series(t, saved);
+}
+
+bool hgi_report_load(void *results, const struct hgi_saved *saved)
+{
+    struct hgi_herd_results *r = results;
+    struct hgi_saved list, at;
+    int count;
+    if (!read_settings(r, saved) || !hgi_saved_enter(&list, saved, "trials") ||
+        !hgi_saved_length(&count, &list, HGI_STRATEGIES))
+        return false;
+    for (int i = 0; i < count; i++) {
+        struct hgi_trial *trial = calloc(1, sizeof *trial);
+        if (!trial)
+            return hgi_problem_set(saved->problem, "out of memory");
+        r->trial[r->count++] = trial;
+        if (!hgi_series_init(&trial->series, r->settings.length_ns))
+            return hgi_problem_set(saved->problem, "out of memory");
+        if (!hgi_saved_item(&at, &list, i) || !read_trial(trial, &r->settings, &at))
+            return false;
+    }
+    return true;
 }

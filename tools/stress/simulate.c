@@ -9,6 +9,7 @@
 #include "tools/common/terminal.h"
 #include "tools/common/timing.h"
 #include "tools/stress/contention.h"
+#include "tools/stress/saved.h"
 #include "tools/stress/simulate.h"
 #include "tools/stress/stamp.h"
 #include "tools/stress/subcommand.h"
@@ -122,6 +123,13 @@ static void print_tables(FILE *out, const void *results, bool colour)
             full->time_ns / plain->time_ns, hgi_style_end(colour, HGI_STYLE_BOLD));
 }
 
+static const struct hgi_field clients_field[] = { { "clients", HGI_FIELD_U32, 0, 0, 0, 0 }, { 0 } };
+static const struct hgi_field result_fields[] = {
+    HGI_FIELD(struct hgi_contention_result, DOUBLE, "calls", calls),
+    HGI_FIELD(struct hgi_contention_result, DOUBLE, "time_ns", time_ns),
+    { 0 },
+};
+
 static cJSON *as_json(const void *results)
 {
     const struct simulation *s = results;
@@ -138,10 +146,9 @@ static cJSON *as_json(const void *results)
     for (uint32_t c = 0; c < s->count; c++) {
         for (size_t kind = 0; kind < HGI_BACKOFF_KINDS; kind++) {
             cJSON *row = cJSON_CreateObject();
-            cJSON_AddNumberToObject(row, "clients", s->clients[c]);
+            hgi_fields_write(row, clients_field, &s->clients[c]);
             cJSON_AddStringToObject(row, "backoff", hgi_backoff_name((enum hgi_backoff_kind)kind));
-            cJSON_AddNumberToObject(row, "calls", s->result[kind][c].calls);
-            cJSON_AddNumberToObject(row, "time_ns", s->result[kind][c].time_ns);
+            hgi_fields_write(row, result_fields, &s->result[kind][c]);
             cJSON_AddItemToArray(rows, row);
         }
     }
@@ -217,6 +224,34 @@ static bool parse(struct simulate_options *o, int count, char *const *arguments,
     return true;
 }
 
+static bool load(void *state, const struct hgi_saved *saved)
+{
+    struct simulation *s = state;
+    struct hgi_saved list, at;
+    int count;
+    if (!hgi_saved_enter(&list, saved, "results") ||
+        !hgi_saved_length(&count, &list, COLUMNS_MAX * HGI_BACKOFF_KINDS))
+        return false;
+    if (count == 0 || count % HGI_BACKOFF_KINDS != 0)
+        return hgi_saved_wrong(&list, NULL, "does not have every kind of backoff");
+    s->count = (uint32_t)(count / HGI_BACKOFF_KINDS);
+    for (int i = 0; i < count; i++) {
+        int kind = i % HGI_BACKOFF_KINDS, column = i / HGI_BACKOFF_KINDS;
+        if (!hgi_saved_item(&at, &list, i) ||
+            !hgi_fields_read(&s->clients[column], clients_field, &at) ||
+            !hgi_fields_read(&s->result[kind][column], result_fields, &at))
+            return false;
+        const char *name = hgi_saved_text(&at, "backoff");
+        if (!name || strcmp(name, hgi_backoff_name((enum hgi_backoff_kind)kind)) != 0)
+            return name && hgi_saved_wrong(&at, "backoff", "is not the kind that comes here");
+    }
+    return true;
+}
+
+const struct hgi_subcommand hgi_simulate_lock = {
+    .name = "simulate", .size = sizeof(struct simulation), .forms = &forms, .load = load
+};
+
 static int run_lock(struct simulate_options *o, struct hgi_problem *problem)
 {
     struct simulation *s = &o->lock;
@@ -249,7 +284,7 @@ static int run_wave(struct simulate_options *o, struct hgi_problem *problem)
     o->wave.retry.max_delay_ns = s->settings.cap_ns;
     if (o->wave.retry.max_delay_ns < o->wave.retry.initial_delay_ns)
         o->wave.retry.max_delay_ns = o->wave.retry.initial_delay_ns;
-    int code = hgi_simulate_wave(&o->wave, o->real, &o->asked.outputs, &s->stamp, problem);
+    int code = hgi_simulate_wave_run(&o->wave, o->real, &o->asked.outputs, &s->stamp, problem);
     if (code == HGI_EXIT_USAGE || code == HGI_EXIT_ENVIRONMENT)
         return hgi_fail(code, problem->text);
     return code;

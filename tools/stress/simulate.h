@@ -8,7 +8,7 @@
 
 /* --model wave: run it, write the results; the tool's exit code. Where that is USAGE or ENVIRONMENT
  * *problem says why. The stamp is its results' own. */
-int hgi_simulate_wave(const struct hgi_wave *wave, bool real, const struct hgi_outputs *outputs,
-                      const struct hgi_stamp *stamp, struct hgi_problem *problem);
+int hgi_simulate_wave_run(const struct hgi_wave *wave, bool real, const struct hgi_outputs *outputs,
+                          const struct hgi_stamp *stamp, struct hgi_problem *problem);
 
 #endif

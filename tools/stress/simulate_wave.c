@@ -1,10 +1,13 @@
 /* herdgate-stress simulate --model wave: how high the wave of retries is, by kind of jitter. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tools/common/terminal.h"
+#include "tools/stress/saved.h"
 #include "tools/stress/simulate.h"
 #include "tools/stress/stamp.h"
+#include "tools/stress/subcommand.h"
 #include "tools/stress/wave.h"
 
 enum { PICTURE = 60 }; /* buckets of 10 ms, or of more, that the picture has */
@@ -92,11 +95,36 @@ static void print_table(FILE *out, const void *results, bool colour)
     }
 }
 
+static const struct hgi_field row_fields[] = {
+    HGI_FIELD(struct hgi_wave_result, U64, "retries", events),
+    HGI_FIELD(struct hgi_wave_result, U32, "peak_10ms", peak),
+    { 0 },
+};
+
+/* Of the two results without and with jitter. */
+static const struct hgi_field probe_fields[] = {
+    { "peak_10ms_without_jitter", HGI_FIELD_U32, offsetof(struct hgi_wave_result, peak), 0, 0, 0 },
+    { "peak_10ms", HGI_FIELD_U32,
+      sizeof(struct hgi_wave_result) + offsetof(struct hgi_wave_result, peak), 0, 0, 0 },
+    { 0 },
+};
+
 static void add_times(cJSON *object, const char *name, const int64_t *ns, uint32_t count)
 {
     cJSON *array = cJSON_AddArrayToObject(object, name);
     for (uint32_t i = 0; i < count; i++)
         cJSON_AddItemToArray(array, cJSON_CreateNumber((double)ns[i]));
+}
+
+/* Of which only the buckets up to the last one that has something are written. */
+static void add_buckets(cJSON *row, const struct hgi_wave_result *r)
+{
+    uint32_t count = HGI_WAVE_BUCKETS;
+    cJSON *array = cJSON_AddArrayToObject(row, "retries_10ms");
+    while (count > 0 && r->bucket[count - 1] == 0)
+        count--;
+    for (uint32_t i = 0; i < count; i++)
+        cJSON_AddItemToArray(array, cJSON_CreateNumber(r->bucket[i]));
 }
 
 static void add_results(cJSON *json, const struct waves *w, int real)
@@ -106,16 +134,15 @@ static void add_results(cJSON *json, const struct waves *w, int real)
         const struct hgi_wave_result *r = &w->retries[real][i];
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "jitter", hgi_wave_jitter_name(hgi_wave_jitters[i]));
-        cJSON_AddNumberToObject(row, "retries", (double)r->events);
-        cJSON_AddNumberToObject(row, "peak_10ms", r->peak);
+        hgi_fields_write(row, row_fields, r);
         cJSON_AddNumberToObject(row, "times_lower", times_lower(w->retries[real], i));
+        add_buckets(row, r);
         if (!real)
             add_times(row, "first_delays_ns", w->draws_ns[i], w->wave.clients);
         cJSON_AddItemToArray(rows, row);
     }
     cJSON *breakers = cJSON_AddObjectToObject(json, real ? "real_breakers" : "breakers");
-    cJSON_AddNumberToObject(breakers, "peak_10ms", w->probes[real][1].peak);
-    cJSON_AddNumberToObject(breakers, "peak_10ms_without_jitter", w->probes[real][0].peak);
+    hgi_fields_write(breakers, probe_fields, w->probes[real]);
     if (!real)
         add_times(breakers, "open_ns", w->open_ns, w->wave.breakers);
 }
@@ -163,6 +190,56 @@ static void as_figures(struct hgi_figures *out, const void *results)
 
 static const struct hgi_forms forms = { print_table, as_json, NULL, as_figures, NULL, NULL, NULL };
 
+static bool read_row(struct hgi_wave_result *r, hg_jitter jitter, const struct hgi_saved *at)
+{
+    struct hgi_saved list;
+    int count;
+    const char *name = hgi_saved_text(at, "jitter");
+    if (!name || strcmp(name, hgi_wave_jitter_name(jitter)) != 0)
+        return name && hgi_saved_wrong(at, "jitter", "is not the kind that comes here");
+    if (!hgi_fields_read(r, row_fields, at) || !hgi_saved_enter(&list, at, "retries_10ms") ||
+        !hgi_saved_length(&count, &list, HGI_WAVE_BUCKETS))
+        return false;
+    uint32_t *bucket = r->bucket;
+    for (const cJSON *item = list.json->child; item; item = item->next) {
+        if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= r->peak))
+            return hgi_saved_wrong(&list, NULL, "has something else than counts up to the peak");
+        *bucket++ = (uint32_t)item->valuedouble;
+    }
+    return true;
+}
+
+static bool load(void *state, const struct hgi_saved *saved)
+{
+    struct waves *w = state;
+    struct hgi_saved at, list;
+    static const struct hgi_field settings[] = {
+        HGI_FIELD(struct waves, U32, "clients", wave.clients),
+        HGI_FIELD(struct waves, U32, "breakers", wave.breakers),
+        { 0 },
+    };
+    w->real = !hgi_saved_lacks(saved, "real_results");
+    if (!hgi_saved_enter(&at, saved, "settings") || !hgi_fields_read(w, settings, &at))
+        return false;
+    for (int real = 0; real <= w->real; real++) {
+        if (!hgi_saved_enter(&list, saved, real ? "real_results" : "results"))
+            return false;
+        for (int i = 0; i < HGI_WAVE_JITTERS; i++)
+            if (!hgi_saved_item(&at, &list, i) ||
+                !read_row(&w->retries[real][i], hgi_wave_jitters[i], &at))
+                return false;
+        if (!hgi_saved_enter(&at, saved, real ? "real_breakers" : "breakers") ||
+            !hgi_fields_read(w->probes[real], probe_fields, &at))
+            return false;
+        w->probes[real][1].events = w->wave.breakers;
+    }
+    return true;
+}
+
+const struct hgi_subcommand hgi_simulate_wave = {
+    .name = "simulate", .size = sizeof(struct waves), .forms = &forms, .load = load
+};
+
 static bool run(struct waves *w, const atomic_bool *interrupted, bool quiet,
                 struct hgi_problem *problem)
 {
@@ -205,8 +282,8 @@ static int run_and_publish(struct waves *w, const struct hgi_outputs *outputs,
     return code;
 }
 
-int hgi_simulate_wave(const struct hgi_wave *wave, bool real, const struct hgi_outputs *outputs,
-                      const struct hgi_stamp *stamp, struct hgi_problem *problem)
+int hgi_simulate_wave_run(const struct hgi_wave *wave, bool real, const struct hgi_outputs *outputs,
+                          const struct hgi_stamp *stamp, struct hgi_problem *problem)
 {
     int code = HGI_EXIT_ENVIRONMENT;
     struct waves *w = calloc(1, sizeof *w);

@@ -102,6 +102,10 @@ struct hgi_subcommand {
     void (*broken)(char *out, size_t size, const void *state);
     void (*replay)(char *out, size_t size, const void *state);
 
+    /* Fill zeroed results, but for their stamp, from what --json saved. False: the saved file's problem says; end()
+     * is still due. */
+    bool (*load)(void *state, const struct hgi_saved *saved);
+
     /* NULL: nothing is held but the state itself. */
     void (*end)(void *state);
 };
@@ -110,14 +114,20 @@ struct hgi_subcommand {
 int hgi_subcommand_main(const struct hgi_subcommand *subcommand, int count, char *const *arguments,
                         const char *command);
 
-/* The subcommands that are there. */
+/* herdgate-stress report: the table and the page again from a saved file. */
+int hgi_report_main(int count, char *const *arguments);
+
+/* The subcommands that are there, NULL at the end; and those that a saved file can be of. */
+extern const struct hgi_subcommand *const hgi_subcommands[];
 extern const struct hgi_subcommand hgi_concurrency;
 extern const struct hgi_subcommand hgi_herd;
 extern const struct hgi_subcommand hgi_breaker;
 extern const struct hgi_subcommand hgi_chaos;
 extern const struct hgi_subcommand hgi_soak;
 
-/* It has two models, each with a run of its own. */
+/* It has two models, each with a run of its own. Of the descriptions only what `report` needs is set. */
+extern const struct hgi_subcommand hgi_simulate_lock;
+extern const struct hgi_subcommand hgi_simulate_wave;
 int hgi_simulate_main(int count, char *const *arguments, const char *command);
 
 #endif
