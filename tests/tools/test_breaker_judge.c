@@ -26,8 +26,12 @@ static struct hgi_breaker_results *made_results(void)
     r->outage[0] = (struct hgi_outage) { .down_ns = 1000 * NS_PER_MS, .up_ns = 2000 * NS_PER_MS };
     for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++)
         r->turn[r->turn_count++] =
-            (struct hgi_turn) { turns[i].from, turns[i].to, turns[i].at_ms * NS_PER_MS,
-                                (turns[i].at_ms + 5) * NS_PER_MS, turns[i].period_ms * NS_PER_MS };
+            (struct hgi_turn) { .from = turns[i].from,
+                                .to = turns[i].to,
+                                .at_ns = turns[i].at_ms * NS_PER_MS,
+                                .told_ns = (turns[i].at_ms + 5) * NS_PER_MS,
+                                .period_ns = turns[i].period_ms * NS_PER_MS,
+                                .generation = (uint32_t)(65534 + i) & UINT16_MAX };
     r->counts.transitions = r->snapshot.transitions = r->turn_count;
     r->counts.half_opened = 2;
     return r;
@@ -111,5 +115,42 @@ Test(breaker_judge, an_opening_without_an_outage_is_false)
     r->turn[0].at_ns = 2300 * NS_PER_MS;
     cr_assert_eq(hgi_breaker_false_opens(r), 1);
     cr_assert_str_eq(broken(r), ""); /* a figure, for --assert: the server may have been slow */
+    free(r);
+}
+
+Test(breaker_judge, what_a_killed_process_could_not_tell_is_in_doubt)
+{
+    struct hgi_breaker_results *r = made_results();
+    admit(r, 1200, 1201);
+    cr_assert_eq(hgi_breaker_admitted_open(r), 1);
+    r->turn[0].elsewhere = true; /* when it really opened, and so when it may end, is not known */
+    cr_assert_eq(hgi_breaker_admitted_open(r), 0);
+    r->admission_count = 0;
+    for (int i = 0; i < 4; i++)
+        admit(r, 2526, 2527);
+    cr_assert_eq(hgi_breaker_probes_most(r), 4);
+    r->turn[4].elsewhere = true; /* it may have closed long before that was seen */
+    cr_assert_eq(hgi_breaker_probes_most(r), 0);
+    r->turn[4].elsewhere = false;
+    r->turn[4].generation += 2; /* it opened in between, and nobody told */
+    cr_assert_eq(hgi_breaker_probes_most(r), 0);
+    free(r);
+}
+
+Test(breaker_judge, a_transition_may_die_untold_with_its_process_alone)
+{
+    struct hgi_breaker_results *r = made_results();
+    r->snapshot.transitions += 2;
+    cr_assert_eq(hgi_breaker_untold(r), 2);
+    cr_assert(strstr(broken(r), "5 transitions were told of 7"));
+    r->kill_count = 1;
+    cr_assert_str_eq(broken(r), "");
+    r->snapshot.probes = 12; /* two periods more than were told */
+    cr_assert_str_eq(broken(r), "");
+    r->snapshot.probes = 13;
+    cr_assert(strstr(broken(r), "13 probes"));
+    r->snapshot.probes = 0;
+    r->snapshot.transitions = 4; /* told, and not made */
+    cr_assert(strstr(broken(r), "5 transitions were told of 4"));
     free(r);
 }

@@ -8,6 +8,8 @@
 struct breaker {
     struct hgi_breaker_results results;
     const char *fault;
+    bool shared;
+    uint32_t processes; /* 0: not said */
 };
 
 static const char about[] =
@@ -17,12 +19,14 @@ static const char about[] =
     "before every call. The server goes away and comes back, several times. Counted are openings\n"
     "without cause, calls admitted while it was open (there must be none), probes of each "
     "half-open\n"
-    "period (no more than it may), and the times to open and to close.\n";
+    "period (no more than it may), and the times to open and to close. With --shared the threads\n"
+    "are of several processes, one of which is killed in each outage.\n";
 
 static const char examples[] =
     "\nExamples:\n"
     "  herdgate-stress breaker\n"
     "  herdgate-stress breaker -t 200 --fault stop --outages 5 --outage 2s\n"
+    "  herdgate-stress breaker --shared --processes 8 --report=shared.html\n"
     "  herdgate-stress breaker --policy herdgate.json --assert 'false_opens==0'\n";
 
 static void begin(void *state, uint64_t seed)
@@ -50,6 +54,11 @@ static void options(void *state, struct hgi_rows *rows)
           "before each, with the breaker closed (500ms)", NS_PER_MS, 3600 * NS_PER_S },
         { 0, "fault", HGI_OPTION_TEXT, &b->fault, "WAY",
           "kill (-9), stop (SIGSTOP: it hangs) or shutdown (kill)", 0, 0 },
+        { 0, NULL, HGI_OPTION_HEADING, NULL, NULL, "Processes", 0, 0 },
+        { 0, "shared", HGI_OPTION_FLAG, &b->shared, NULL,
+          "several processes share the breaker, and one is killed (-9) in each outage", 0, 0 },
+        { 0, "processes", HGI_OPTION_COUNT, &b->processes, "N", "so many (4); with --shared", 2,
+          HGI_PROCESSES_MAX },
         { 0 },
     };
     hgi_rows_load(rows, &(struct hgi_load_rows) { .threads = &s->threads,
@@ -65,6 +74,13 @@ static bool read(void *state, const struct hgi_asked *asked, struct hgi_problem 
     struct breaker *b = state;
     b->results.settings.quiet = asked->outputs.quiet;
     b->results.settings.plain = asked->outputs.plain;
+    b->results.settings.processes = b->shared ? (b->processes ? b->processes : 4) : 1;
+    if (b->processes && !b->shared)
+        return hgi_problem_set(problem, "--processes says how many share the breaker: give "
+                                        "--shared too");
+    if (b->results.settings.threads < b->results.settings.processes)
+        return hgi_problem_set(problem, "-t %u: fewer threads than processes (--processes %u)",
+                               b->results.settings.threads, b->results.settings.processes);
     return hgi_outage_parse(&b->results.settings.way, b->fault, problem);
 }
 
@@ -93,7 +109,7 @@ static void broken(char *out, size_t size, const void *state)
 }
 
 static const struct hgi_forms forms = {
-    hgi_breaker_table, hgi_breaker_json, NULL, hgi_breaker_figures, NULL, NULL, NULL
+    hgi_breaker_table, hgi_breaker_json, hgi_breaker_html, hgi_breaker_figures, NULL, NULL, NULL
 };
 
 const struct hgi_subcommand hgi_breaker = { .name = "breaker",

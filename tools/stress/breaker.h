@@ -19,7 +19,8 @@
 #include "tools/stress/trial.h"
 
 struct hgi_breaker_settings {
-    uint32_t threads;
+    uint32_t threads;   /* of all processes together */
+    uint32_t processes; /* 1: the breaker is its own; more: they share it, and some are killed */
     uint32_t outages;
     int64_t calm_ns;   /* before each outage */
     int64_t outage_ns; /* the server is away */
@@ -35,7 +36,12 @@ struct hgi_breaker_settings {
 
 struct hgi_saved;
 
-enum { HGI_OUTAGES_MAX = 32, HGI_TURNS_MAX = 1024, HGI_ADMISSIONS_MAX = 65536 };
+enum {
+    HGI_OUTAGES_MAX = 32,
+    HGI_PROCESSES_MAX = 16,
+    HGI_TURNS_MAX = 1024,
+    HGI_ADMISSIONS_MAX = 65536
+};
 
 /* Times count from the beginning of the run. A transition as it was told: after told_ns it has happened; not before at_ns. */
 struct hgi_turn {
@@ -44,6 +50,16 @@ struct hgi_turn {
     int64_t at_ns;
     int64_t told_ns;
     int64_t period_ns; /* to open: for how long */
+    uint32_t generation;
+    bool
+        elsewhere; /* who made it was killed before it could tell: at_ns is when another one saw it */
+};
+
+/* A process that was killed (-9), and what the breaker was then. */
+struct hgi_kill {
+    int64_t at_ns;
+    uint32_t process; /* from 1 */
+    hg_breaker_state state;
 };
 
 /* A call that was admitted between these two times, around a transition or while it was not closed. */
@@ -76,10 +92,13 @@ struct hgi_breaker_results {
     struct hgi_breaker_settings settings;
     uint32_t outage_count;
     struct hgi_outage outage[HGI_OUTAGES_MAX];
+    uint32_t kill_count; /* one in each outage, if it is shared */
+    struct hgi_kill kill[HGI_OUTAGES_MAX];
     uint32_t turn_count;
     struct hgi_turn turn[HGI_TURNS_MAX];
     uint32_t admission_count;
     bool admissions_lost; /* there were more */
+    bool turns_lost;      /* the same */
     struct hgi_admission admission[HGI_ADMISSIONS_MAX];
     uint64_t calls;
     uint64_t admitted;
@@ -101,6 +120,9 @@ uint32_t hgi_breaker_admitted_open(const struct hgi_breaker_results *results);
 /* The most calls that were admitted for certain within one half-open period. */
 uint32_t hgi_breaker_probes_most(const struct hgi_breaker_results *results);
 
+/* Transitions that nobody told of: those of a process that was killed just then. */
+uint64_t hgi_breaker_untold(const struct hgi_breaker_results *results);
+
 /* Openings from closed that no outage explains. */
 uint32_t hgi_breaker_false_opens(const struct hgi_breaker_results *results);
 
@@ -112,6 +134,7 @@ void hgi_breaker_broken(char *out, size_t size, const struct hgi_breaker_results
 void hgi_breaker_verdict(char *out, size_t size, const struct hgi_breaker_results *results);
 
 /* In its forms, as hgi_publish() wants them; `arg` is a struct hgi_breaker_results. */
+bool hgi_breaker_html(FILE *out, const void *arg, struct hgi_problem *problem);
 void hgi_breaker_table(FILE *out, const void *arg, bool colour);
 cJSON *hgi_breaker_json(const void *arg);
 bool hgi_breaker_load(void *results, const struct hgi_saved *saved);

@@ -10,6 +10,7 @@
 
 static const struct hgi_field settings[] = {
     FIELD(U32, "threads", settings.threads),
+    FIELD(U32, "processes", settings.processes),
     FIELD(U32, "outages", settings.outages),
     FIELD(I64, "outage_ns", settings.outage_ns),
     FIELD(I64, "calm_ns", settings.calm_ns),
@@ -38,6 +39,7 @@ static const struct hgi_field counts[] = {
     FIELD(U64, "transitions_made", snapshot.transitions),
     FIELD(U64, "probes", snapshot.probes),
     FIELD(BOOL, "admissions_lost", admissions_lost),
+    FIELD(BOOL, "turns_lost", turns_lost),
     { 0 },
 };
 
@@ -45,6 +47,8 @@ static const struct hgi_field turn[] = {
     TURN("at_ns", at_ns),
     TURN("told_ns", told_ns),
     TURN("open_ns", period_ns),
+    HGI_FIELD(struct hgi_turn, U32, "generation", generation),
+    HGI_FIELD(struct hgi_turn, BOOL, "elsewhere", elsewhere),
     { 0 },
 };
 
@@ -52,6 +56,12 @@ static const struct hgi_field outage[] = {
     OUTAGE(I64, "down_ns", down_ns),   OUTAGE(I64_OR_NULL, "up_ns", up_ns),
     OUTAGE(U64, "refused", refused),   OUTAGE(U64, "failed", failed),
     OUTAGE(U64, "answered", answered), { 0 },
+};
+
+static const struct hgi_field kill_fields[] = {
+    HGI_FIELD(struct hgi_kill, I64, "at_ns", at_ns),
+    HGI_FIELD(struct hgi_kill, U32, "process", process),
+    { 0 },
 };
 
 static const struct hgi_field admissions[] = {
@@ -90,6 +100,17 @@ static void add_turns(cJSON *json, const struct hgi_breaker_results *r)
     }
 }
 
+static void add_kills(cJSON *json, const struct hgi_breaker_results *r)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, "kills");
+    for (uint32_t i = 0; i < r->kill_count; i++) {
+        cJSON *object = cJSON_CreateObject();
+        hgi_fields_write(object, kill_fields, &r->kill[i]);
+        cJSON_AddStringToObject(object, "state", hg_breaker_state_name(r->kill[i].state));
+        cJSON_AddItemToArray(list, object);
+    }
+}
+
 cJSON *hgi_breaker_json(const void *arg)
 {
     char text[640];
@@ -104,6 +125,8 @@ cJSON *hgi_breaker_json(const void *arg)
     cJSON_AddNumberToObject(json, "false_opens", hgi_breaker_false_opens(r));
     add_outages(json, r);
     add_turns(json, r);
+    add_kills(json, r);
+    cJSON_AddNumberToObject(json, "untold", (double)hgi_breaker_untold(r));
     hgi_fields_write(cJSON_AddObjectToObject(json, "admissions"), admissions, r);
     hgi_breaker_verdict(text, sizeof text, r);
     cJSON_AddStringToObject(json, "verdict", text);
@@ -140,6 +163,21 @@ static bool read_turns(struct hgi_breaker_results *r, const struct hgi_saved *sa
     return true;
 }
 
+static bool read_kills(struct hgi_breaker_results *r, const struct hgi_saved *saved)
+{
+    int count;
+    struct hgi_saved list, at;
+    if (!hgi_saved_enter(&list, saved, "kills") ||
+        !hgi_saved_length(&count, &list, HGI_OUTAGES_MAX))
+        return false;
+    for (int i = 0; i < count; i++)
+        if (!hgi_saved_item(&at, &list, i) || !hgi_fields_read(&r->kill[i], kill_fields, &at) ||
+            !hgi_saved_state(&r->kill[i].state, &at, "state"))
+            return false;
+    r->kill_count = (uint32_t)count;
+    return true;
+}
+
 bool hgi_breaker_load(void *results, const struct hgi_saved *saved)
 {
     struct hgi_breaker_results *r = results;
@@ -150,5 +188,6 @@ bool hgi_breaker_load(void *results, const struct hgi_saved *saved)
     if (!fault || !hgi_outage_parse(&r->settings.way, fault, at.problem))
         return false;
     return hgi_fields_read(r, counts, saved) && read_outages(r, saved) && read_turns(r, saved) &&
-           hgi_saved_enter(&at, saved, "admissions") && hgi_fields_read(r, admissions, &at);
+           read_kills(r, saved) && hgi_saved_enter(&at, saved, "admissions") &&
+           hgi_fields_read(r, admissions, &at);
 }

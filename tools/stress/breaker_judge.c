@@ -8,10 +8,15 @@
 
 #include "tools/stress/breaker.h"
 
-/* The transition after turn i, or the end of time. */
-static int64_t next_at(const struct hgi_breaker_results *r, uint32_t i)
+/* Turn i has not been followed by another before this time. Who made the next one was killed before it could
+ * tell when, or that: then nothing is known but that it came later than this one. */
+static int64_t lasts_until(const struct hgi_breaker_results *r, uint32_t i)
 {
-    return i + 1 < r->turn_count ? r->turn[i + 1].at_ns : INT64_MAX;
+    const struct hgi_turn *turn = &r->turn[i], *next = turn + 1;
+    if (i + 1 == r->turn_count)
+        return r->counts.transitions == r->snapshot.transitions ? r->stamp.took_ns : turn->told_ns;
+    bool told = !next->elsewhere && next->generation == ((turn->generation + 1) & UINT16_MAX);
+    return told ? next->at_ns : turn->told_ns;
 }
 
 /* Admissions asked for not before from_ns and had not after until_ns. */
@@ -27,7 +32,7 @@ uint32_t hgi_breaker_admitted_open(const struct hgi_breaker_results *r)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < r->turn_count; i++) {
-        if (r->turn[i].to != HG_BREAKER_OPEN)
+        if (r->turn[i].to != HG_BREAKER_OPEN || r->turn[i].elsewhere)
             continue;
         int64_t until_ns = r->turn[i].at_ns + r->turn[i].period_ns - HGI_BREAKER_SLACK_NS;
         count += within(r, r->turn[i].told_ns, until_ns);
@@ -37,8 +42,7 @@ uint32_t hgi_breaker_admitted_open(const struct hgi_breaker_results *r)
 
 static uint32_t probes_of(const struct hgi_breaker_results *r, uint32_t turn)
 {
-    return within(r, r->turn[turn].told_ns,
-                  next_at(r, turn) == INT64_MAX ? r->stamp.took_ns : next_at(r, turn));
+    return within(r, r->turn[turn].told_ns, lasts_until(r, turn));
 }
 
 uint32_t hgi_breaker_probes_most(const struct hgi_breaker_results *r)
@@ -63,6 +67,13 @@ static bool is_explained(const struct hgi_breaker_results *r, int64_t at_ns)
             return true;
     }
     return false;
+}
+
+uint64_t hgi_breaker_untold(const struct hgi_breaker_results *r)
+{
+    return r->snapshot.transitions > r->counts.transitions
+               ? r->snapshot.transitions - r->counts.transitions
+               : 0;
 }
 
 uint32_t hgi_breaker_false_opens(const struct hgi_breaker_results *r)
@@ -105,7 +116,8 @@ void hgi_breaker_broken(char *out, size_t size, const struct hgi_breaker_results
     uint32_t max_calls = r->settings.breaker.half_open_max_calls;
     uint32_t open = hgi_breaker_admitted_open(r);
     uint32_t probes = hgi_breaker_probes_most(r);
-    uint64_t issued_most = (uint64_t)max_calls * r->counts.half_opened;
+    uint64_t untold = hgi_breaker_untold(r);
+    uint64_t issued_most = (uint64_t)max_calls * (r->counts.half_opened + untold);
     out[0] = '\0';
     if (open > 0)
         snprintf(out, size, "%" PRIu32 " calls were admitted while the breaker was open", open);
@@ -118,7 +130,8 @@ void hgi_breaker_broken(char *out, size_t size, const struct hgi_breaker_results
     else if (r->counts.broken > 0)
         snprintf(out, size, "%" PRIu64 " promises broken; first: %s", r->counts.broken,
                  r->counts.first_broken);
-    else if (r->counts.transitions != r->snapshot.transitions)
+    else if (r->counts.transitions > r->snapshot.transitions ||
+             (untold > 0 && r->kill_count == 0 && !r->turns_lost))
         snprintf(out, size, "%" PRIu64 " transitions were told of %" PRIu64, r->counts.transitions,
                  r->snapshot.transitions);
 }
@@ -126,18 +139,24 @@ void hgi_breaker_broken(char *out, size_t size, const struct hgi_breaker_results
 void hgi_breaker_verdict(char *out, size_t size, const struct hgi_breaker_results *r)
 {
     uint32_t closed = 0;
-    char broken[300];
+    char broken[300], shared[120] = "";
     hgi_breaker_broken(broken, sizeof broken, r);
     for (uint32_t i = 0; i < r->outage_count; i++)
         closed += hgi_breaker_outage(r, i).closed_after_ns >= 0;
+    if (r->settings.processes > 1)
+        snprintf(shared, sizeof shared,
+                 "%" PRIu32
+                 " processes shared the breaker, and one of them was killed (-9) %" PRIu32
+                 " times. ",
+                 r->settings.processes, r->kill_count);
     if (broken[0])
         snprintf(out, size, "Broken: %s.", broken);
     else
         snprintf(
             out, size,
-            "Of %" PRIu64 " calls %" PRIu64 " were refused, none was admitted while the breaker "
+            "%sOf %" PRIu64 " calls %" PRIu64 " were refused, none was admitted while the breaker "
             "was open, no half-open period had more than %" PRIu32 " probes, it opened %" PRIu32
             " times without cause, and it closed after %" PRIu32 " of %" PRIu32 " outages.",
-            r->calls, r->refused, r->settings.breaker.half_open_max_calls,
+            shared, r->calls, r->refused, r->settings.breaker.half_open_max_calls,
             hgi_breaker_false_opens(r), closed, r->outage_count);
 }

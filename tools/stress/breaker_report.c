@@ -59,6 +59,15 @@ void hgi_breaker_table(FILE *out, const void *arg, bool colour)
         hgi_format_latency(p50, sizeof p50, hgi_histogram_percentile(&r->refusal, 50)),
         hgi_format_latency(p99, sizeof p99, hgi_histogram_percentile(&r->refusal, 99)),
         r->counts.transitions);
+    if (r->settings.processes > 1) {
+        fprintf(out, "Processes: %" PRIu32 ". Killed (-9):", r->settings.processes);
+        for (uint32_t i = 0; i < r->kill_count; i++)
+            fprintf(out, "%s no. %" PRIu32 " after %s (%s)", i ? "," : "", r->kill[i].process,
+                    hgi_format_latency(p50, sizeof p50, r->kill[i].at_ns),
+                    hg_breaker_state_name(r->kill[i].state));
+        fprintf(out, "%s. Transitions that died untold with them: %" PRIu64 ".\n",
+                r->kill_count ? "" : " none", hgi_breaker_untold(r));
+    }
     if (r->admissions_lost)
         fputs("More calls were admitted while it was not closed than could be noted.\n", out);
     hgi_breaker_verdict(verdict, sizeof verdict, r);
@@ -101,6 +110,9 @@ void hgi_breaker_figures(struct hgi_figures *out, const void *arg)
         { "probes_most", hgi_breaker_probes_most(r) },
         { "false_opens", hgi_breaker_false_opens(r) },
         { "outages", r->outage_count },
+        { "processes", r->settings.processes },
+        { "killed", r->kill_count },
+        { "untold", (double)hgi_breaker_untold(r) },
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         hgi_figures_add(out, NULL, numbers[i].name, HGI_FIGURE_NUMBER, true, numbers[i].value);

@@ -52,7 +52,8 @@ static bool is_legal(hg_breaker_state from, hg_breaker_state to)
 static void check(struct hgi_breaker_watch *watch, const struct hg_breaker_event *event)
 {
     struct hgi_breaker_counts *counts = &watch->counts;
-    if (event->missed == 0 && event->from != watch->state)
+    bool first = watch->joined && !watch->known;
+    if (event->missed == 0 && !first && event->from != watch->state)
         broken(counts, "a transition from %s was told while it was %s",
                hg_breaker_state_name(event->from), hg_breaker_state_name(watch->state));
     if (event->missed == 0 && !is_legal(event->from, event->to))
@@ -63,7 +64,7 @@ static void check(struct hgi_breaker_watch *watch, const struct hg_breaker_event
         broken(counts, "generation %" PRIu32 " followed %" PRIu32, event->generation,
                watch->generation);
     if (event->from == HG_BREAKER_OPEN && event->to == HG_BREAKER_HALF_OPEN &&
-        watch->state == HG_BREAKER_OPEN &&
+        watch->state == HG_BREAKER_OPEN && !watch->opened_elsewhere &&
         event->at_ns - watch->opened_ns < watch->open_period_ns - HGI_BREAKER_SLACK_NS)
         broken(counts, "half-open after %.0f of %.0f ms",
                (double)(event->at_ns - watch->opened_ns) / 1e6,
@@ -84,6 +85,7 @@ static void count(struct hgi_breaker_watch *watch, const struct hg_breaker_event
     }
     if (event->to == HG_BREAKER_OPEN) {
         watch->opened_ns = event->at_ns;
+        watch->opened_elsewhere = event->elsewhere;
         watch->open_period_ns = event->retry_after_ns;
     }
     if (event->to == HG_BREAKER_CLOSED)

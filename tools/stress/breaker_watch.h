@@ -35,11 +35,13 @@ struct hgi_breaker_watch {
     int64_t grace_ns; /* what fails this long after a fault may still be its doing */
     uint32_t max_calls;
     hg_breaker_state state;
-    bool known; /* generation is */
+    bool joined; /* others use it already: what it was before the first transition is not known */
+    bool known;  /* generation is */
     uint32_t generation;
     int64_t left_closed_ns;
     int64_t opened_ns;
     int64_t open_period_ns;
+    bool opened_elsewhere; /* by another process: opened_ns is when that was seen here */
     int64_t well_since_ns; /* INT64_MAX: a fault is on */
     int64_t well_until_ns;
     struct hgi_breaker_counts counts;

@@ -6,6 +6,7 @@
 #include <herdgate/version.h>
 
 #include "tools/common/standard.h"
+#include "tools/stress/breaker_memory.h"
 #include "tools/stress/exits.h"
 #include "tools/stress/subcommand.h"
 
@@ -51,6 +52,8 @@ static int run_subcommand(const char *name, int count, char *const *arguments, c
     for (const struct hgi_subcommand *const *s = hgi_subcommands; *s; s++)
         if (strcmp(name, (*s)->name) == 0)
             return hgi_subcommand_main(*s, count, arguments, command);
+    if (strcmp(name, "breaker-member") == 0) /* of breaker --shared; not for people */
+        return hgi_breaker_member_main(count, arguments);
     if (strcmp(name, "report") == 0)
         return hgi_report_main(count, arguments);
     return strcmp(name, "simulate") == 0 ? hgi_simulate_main(count, arguments, command) : -1;
