@@ -14,9 +14,9 @@ static struct hgi_breaker_results *results;
 static void begin(void)
 {
     struct hgi_problem problem;
-    struct hgi_breaker_settings settings = {
-        .threads = 5, .processes = 2, .breaker = HG_BREAKER_OPTIONS_INIT
-    };
+    struct hgi_breaker_settings settings = { .threads = 5,
+                                             .processes = 2,
+                                             .breaker = HG_BREAKER_OPTIONS_INIT };
     memory = hgi_breaker_memory_make(&settings, 3, NULL, &problem);
     cr_assert(memory);
     for (uint32_t i = 0; i < 3; i++) {

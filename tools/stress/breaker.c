@@ -108,9 +108,12 @@ static void broken(char *out, size_t size, const void *state)
     hgi_breaker_broken(out, size, state);
 }
 
-static const struct hgi_forms forms = {
-    hgi_breaker_table, hgi_breaker_json, hgi_breaker_html, hgi_breaker_figures, NULL, NULL, NULL
-};
+static const struct hgi_forms forms = { .table = hgi_breaker_table,
+                                        .json = hgi_breaker_json,
+                                        .page = hgi_breaker_html,
+                                        .figures = hgi_breaker_figures,
+                                        .latency = hgi_breaker_latency,
+                                        .series = hgi_breaker_series };
 
 const struct hgi_subcommand hgi_breaker = { .name = "breaker",
                                             .about = about,

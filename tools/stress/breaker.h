@@ -137,6 +137,8 @@ void hgi_breaker_verdict(char *out, size_t size, const struct hgi_breaker_result
 bool hgi_breaker_html(FILE *out, const void *arg, struct hgi_problem *problem);
 void hgi_breaker_table(FILE *out, const void *arg, bool colour);
 cJSON *hgi_breaker_json(const void *arg);
+const struct hgi_histogram *hgi_breaker_latency(const void *arg, size_t part); /* of refusals */
+bool hgi_breaker_series(FILE *out, const void *arg, size_t part, struct hgi_problem *problem);
 bool hgi_breaker_load(void *results, const struct hgi_saved *saved);
 void hgi_breaker_figures(struct hgi_figures *out, const void *arg);
 

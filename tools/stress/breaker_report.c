@@ -119,3 +119,24 @@ void hgi_breaker_figures(struct hgi_figures *out, const void *arg)
     add_worst(out, r);
     hgi_figures_add_latency(out, "refusal", &r->refusal);
 }
+
+/* --- files --- */
+
+const struct hgi_histogram *hgi_breaker_latency(const void *arg, size_t part)
+{
+    (void)part;
+    return &((const struct hgi_breaker_results *)arg)->refusal;
+}
+
+bool hgi_breaker_series(FILE *out, const void *arg, size_t part, struct hgi_problem *problem)
+{
+    const struct hgi_breaker_results *r = arg;
+    (void)part;
+    (void)problem;
+    fputs("from_ns,state,told_ns,open_ns,generation\n", out);
+    for (uint32_t i = 0; i < r->turn_count; i++)
+        fprintf(out, "%" PRId64 ",%s,%" PRId64 ",%" PRId64 ",%" PRIu32 "\n", r->turn[i].at_ns,
+                hg_breaker_state_name(r->turn[i].to), r->turn[i].told_ns, r->turn[i].period_ns,
+                r->turn[i].generation);
+    return true;
+}

@@ -156,6 +156,7 @@ static void counted_call(struct hgi_caller *caller, int64_t due_ns)
         atomic_fetch_add_explicit(&load->answered, 1, memory_order_relaxed);
         hgi_load_count(load, HGI_IN_ANSWERED, ended_ns, 1);
         hgi_histogram_add(&caller->latency, ended_ns - due_ns);
+        hgi_recording_add(&caller->recording, ended_ns, ended_ns - due_ns);
         hgi_histogram_add(&caller->service, ended_ns - began_ns);
         return;
     }

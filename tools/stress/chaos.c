@@ -196,9 +196,13 @@ static void end(void *state)
     hgi_recording_free(&((struct hgi_chaos_results *)state)->sum.recording);
 }
 
-static const struct hgi_forms forms = { hgi_chaos_table,   hgi_chaos_json,    hgi_chaos_html,
-                                        hgi_chaos_figures, hgi_chaos_latency, hgi_chaos_recording,
-                                        hgi_chaos_series };
+static const struct hgi_forms forms = { .table = hgi_chaos_table,
+                                        .json = hgi_chaos_json,
+                                        .page = hgi_chaos_html,
+                                        .figures = hgi_chaos_figures,
+                                        .latency = hgi_chaos_latency,
+                                        .recording = hgi_chaos_recording,
+                                        .series = hgi_chaos_series };
 
 /* What chaos and soak share. */
 #define CHAOS                                                                                \

@@ -124,8 +124,8 @@ cJSON *hgi_chaos_json(const void *arg);
 bool hgi_chaos_load(void *results, const struct hgi_saved *saved); /* `soak` is set */
 void hgi_chaos_figures(struct hgi_figures *out, const void *arg);
 bool hgi_chaos_html(FILE *out, const void *arg, struct hgi_problem *problem);
-const struct hgi_histogram *hgi_chaos_latency(const void *arg);
-const struct hgi_recording *hgi_chaos_recording(const void *arg, int64_t *began_ns);
-bool hgi_chaos_series(FILE *out, const void *arg, struct hgi_problem *problem);
+const struct hgi_histogram *hgi_chaos_latency(const void *arg, size_t part);
+const struct hgi_recording *hgi_chaos_recording(const void *arg, size_t part, int64_t *began_ns);
+bool hgi_chaos_series(FILE *out, const void *arg, size_t part, struct hgi_problem *problem);
 
 #endif

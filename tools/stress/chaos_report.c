@@ -151,21 +151,24 @@ void hgi_chaos_figures(struct hgi_figures *out, const void *arg)
 
 /* --- files --- */
 
-const struct hgi_histogram *hgi_chaos_latency(const void *arg)
+const struct hgi_histogram *hgi_chaos_latency(const void *arg, size_t part)
 {
+    (void)part;
     return &((const struct hgi_chaos_results *)arg)->sum.latency;
 }
 
-const struct hgi_recording *hgi_chaos_recording(const void *arg, int64_t *began_ns)
+const struct hgi_recording *hgi_chaos_recording(const void *arg, size_t part, int64_t *began_ns)
 {
+    (void)part;
     const struct hgi_chaos_results *r = arg;
     *began_ns = r->stamp.began_ns;
     return &r->sum.recording;
 }
 
-bool hgi_chaos_series(FILE *out, const void *arg, struct hgi_problem *problem)
+bool hgi_chaos_series(FILE *out, const void *arg, size_t part, struct hgi_problem *problem)
 {
     const struct hgi_chaos_results *r = arg;
+    (void)part;
     (void)problem;
     fputs("from_ns,answered,failed\n", out);
     for (uint32_t i = 0; i < r->slices; i++)

@@ -96,10 +96,13 @@ static void end(void *state)
     hgi_recording_free(&((struct hgi_concurrency_results *)state)->sum.recording);
 }
 
-static const struct hgi_forms forms = { hgi_concurrency_table,   hgi_concurrency_json,
-                                        hgi_concurrency_html,    hgi_concurrency_figures,
-                                        hgi_concurrency_latency, hgi_concurrency_recording,
-                                        hgi_concurrency_series };
+static const struct hgi_forms forms = { .table = hgi_concurrency_table,
+                                        .json = hgi_concurrency_json,
+                                        .page = hgi_concurrency_html,
+                                        .figures = hgi_concurrency_figures,
+                                        .latency = hgi_concurrency_latency,
+                                        .recording = hgi_concurrency_recording,
+                                        .series = hgi_concurrency_series };
 
 const struct hgi_subcommand hgi_concurrency = { .name = "concurrency",
                                                 .about = about,

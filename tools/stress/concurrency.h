@@ -80,8 +80,9 @@ cJSON *hgi_concurrency_json(const void *arg);
 bool hgi_concurrency_load(void *results, const struct hgi_saved *saved);
 void hgi_concurrency_figures(struct hgi_figures *out, const void *arg);
 bool hgi_concurrency_html(FILE *out, const void *arg, struct hgi_problem *problem);
-const struct hgi_histogram *hgi_concurrency_latency(const void *arg);
-const struct hgi_recording *hgi_concurrency_recording(const void *arg, int64_t *began_ns);
-bool hgi_concurrency_series(FILE *out, const void *arg, struct hgi_problem *problem);
+const struct hgi_histogram *hgi_concurrency_latency(const void *arg, size_t part);
+const struct hgi_recording *hgi_concurrency_recording(const void *arg, size_t part,
+                                                      int64_t *began_ns);
+bool hgi_concurrency_series(FILE *out, const void *arg, size_t part, struct hgi_problem *problem);
 
 #endif

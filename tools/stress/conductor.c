@@ -149,6 +149,7 @@ static bool prepare_counting(struct conductor *c, struct hgi_problem *problem)
         caller->number = i;
         caller->random = random_mix(random_mix(s->seed) + i + 1);
         caller->jitter = random_mix(caller->random);
+        caller->recording.on = s->record;
         caller->value = c->values + i * (size_t)s->sizes.high;
         for (uint32_t k = 0; k < HGI_CALLER_KEYS; k++)
             caller->ledger[k].key = (uint64_t)load->strategy * 1000000 + i * HGI_CALLER_KEYS + k;
@@ -316,6 +317,7 @@ static void add_up(struct conductor *c)
     uint32_t *const into[4] = { t->series.attempts, t->series.wasted, t->series.answered,
                                 t->series.failed };
     t->threads = load->settings->threads;
+    t->began_ns = load->began_ns;
     t->attempts = atomic_load_explicit(&load->attempts, memory_order_relaxed);
     t->attempts_down = atomic_load_explicit(&load->attempts_down, memory_order_relaxed);
     t->wasted = atomic_load_explicit(&load->wasted, memory_order_relaxed);
@@ -325,7 +327,7 @@ static void add_up(struct conductor *c)
             into[s][i] = atomic_load_explicit(&load->bucket[s][i], memory_order_relaxed);
     }
     for (uint32_t i = 0; i < c->started; i++) {
-        const struct hgi_caller *caller = &c->callers[i];
+        struct hgi_caller *caller = &c->callers[i];
         t->offered += caller->offered;
         t->answered += caller->answered;
         t->offered_down += caller->offered_down;
@@ -344,6 +346,7 @@ static void add_up(struct conductor *c)
         if (t->draws)
             t->draws[i] = caller->draws;
         hgi_histogram_merge(&t->latency, &caller->latency);
+        hgi_recording_move(&t->recording, &caller->recording);
         hgi_histogram_merge(&t->service, &caller->service);
         hgi_histogram_merge(&t->latency_down, &caller->latency_down);
     }

@@ -127,6 +127,7 @@ static bool read(void *state, const struct hgi_asked *asked, struct hgi_problem 
     struct hgi_herd_settings *s = &h->results.settings;
     h->quiet = asked->outputs.quiet;
     h->plain = asked->outputs.plain;
+    s->record = asked->outputs.csv != NULL;
     s->toxics.seed = s->seed;
     if ((h->capacity && !parse_capacity(&s->capacity_per_s, h->capacity, problem)) ||
         (h->toxics && !hgi_toxics_parse(&s->toxics, h->toxics, problem)))
@@ -225,9 +226,14 @@ static void end(void *state)
         hgi_trial_free(h->planned[i]);
 }
 
-static const struct hgi_forms forms = {
-    hgi_report_table, hgi_report_json, hgi_report_html, hgi_report_figures, NULL, NULL, NULL
-};
+static const struct hgi_forms forms = { .table = hgi_report_table,
+                                        .json = hgi_report_json,
+                                        .page = hgi_report_html,
+                                        .figures = hgi_report_figures,
+                                        .part = hgi_report_part,
+                                        .latency = hgi_report_latency,
+                                        .recording = hgi_report_recording,
+                                        .series = hgi_report_series };
 
 const struct hgi_subcommand hgi_herd = { .name = "herd",
                                          .about = about,

@@ -1,5 +1,7 @@
-/* The figures of a herd by name, for --assert: of each policy as "naive.p99", and without a prefix those
+/* The figures of a herd by name, for --assert, and its files for --csv and --hgrm. Figures are of each policy as "naive.p99", and without a prefix those
  * of the policy all, or of the only one. */
+#include <inttypes.h>
+
 #include "tools/stress/report.h"
 
 static void add_trial(struct hgi_figures *out, const char *prefix, const struct hgi_trial *t,
@@ -75,4 +77,48 @@ void hgi_report_figures(struct hgi_figures *out, const void *arg)
             add_trial(out, NULL, trial, naive);
         add_trial(out, hgi_strategy_name(trial->strategy), trial, naive);
     }
+}
+
+/* --- files --- */
+
+static const struct hgi_trial *trial_of(const void *arg, size_t part)
+{
+    return ((const struct hgi_herd_results *)arg)->trial[part];
+}
+
+const char *hgi_report_part(const void *arg, size_t which)
+{
+    const struct hgi_herd_results *results = arg;
+    return which < results->count ? hgi_strategy_name(results->trial[which]->strategy) : NULL;
+}
+
+const struct hgi_histogram *hgi_report_latency(const void *arg, size_t part)
+{
+    return &trial_of(arg, part)->latency;
+}
+
+const struct hgi_recording *hgi_report_recording(const void *arg, size_t part, int64_t *began_ns)
+{
+    const struct hgi_trial *trial = trial_of(arg, part);
+    *began_ns = trial->began_ns;
+    return &trial->recording;
+}
+
+bool hgi_report_series(FILE *out, const void *arg, size_t part, struct hgi_problem *problem)
+{
+    const struct hgi_trial *trial = trial_of(arg, part);
+    const struct hgi_series *s = &trial->series;
+    (void)problem;
+    fprintf(out, "from_ns,attempts,wasted,answered,failed%s\n",
+            trial->server_seen ? ",came,in_vain,served" : "");
+    for (uint32_t i = 0; i < s->count; i++) {
+        fprintf(out, "%" PRId64 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32,
+                HGI_BUCKET_NS * (int64_t)i, s->attempts[i], s->wasted[i], s->answered[i],
+                s->failed[i]);
+        if (trial->server_seen)
+            fprintf(out, ",%" PRIu32 ",%" PRIu32 ",%" PRIu32, s->came[i], s->in_vain[i],
+                    s->served[i]);
+        fputc('\n', out);
+    }
+    return true;
 }

@@ -78,6 +78,7 @@ struct hgi_caller {
     int64_t overrun_ns; /* as in struct hgi_trial */
     uint64_t not_begun; /* open loop: as in struct hgi_trial */
     struct hgi_histogram latency;
+    struct hgi_recording recording; /* of the same, if it is on */
     struct hgi_histogram service;
     struct hgi_histogram latency_down;
 };

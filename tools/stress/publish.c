@@ -10,17 +10,19 @@
 #include "tools/common/output.h"
 #include "tools/common/terminal.h"
 
-/* Results on their way into a file. */
+/* Results, or a part of them, on their way into a file. */
 struct parcel {
     const struct hgi_forms *forms;
     const void *results;
+    size_t part;
+    const char *name; /* of the part; "": there is but one */
 };
 
 static bool write_hgrm(FILE *out, const void *arg, struct hgi_problem *problem)
 {
     const struct parcel *parcel = arg;
     (void)problem;
-    hgi_hgrm_write(out, parcel->forms->latency(parcel->results));
+    hgi_hgrm_write(out, parcel->forms->latency(parcel->results, parcel->part));
     return true;
 }
 
@@ -28,27 +30,63 @@ static bool write_latencies(FILE *out, const void *arg, struct hgi_problem *prob
 {
     const struct parcel *parcel = arg;
     int64_t began_ns;
-    const struct hgi_recording *recording = parcel->forms->recording(parcel->results, &began_ns);
+    const struct hgi_recording *recording =
+        parcel->forms->recording(parcel->results, parcel->part, &began_ns);
     return hgi_recording_write(out, recording, began_ns, problem);
 }
 
 static bool write_series(FILE *out, const void *arg, struct hgi_problem *problem)
 {
     const struct parcel *parcel = arg;
-    return parcel->forms->series(out, parcel->results, problem);
+    return parcel->forms->series(out, parcel->results, parcel->part, problem);
 }
 
-static bool write_csv(const char *directory, const struct parcel *parcel,
-                      struct hgi_problem *problem)
+/* directory/what.csv, or directory/what-NAME.csv. */
+static bool write_csv(const char *directory, const char *what, hgi_output_fn write,
+                      const struct parcel *parcel, struct hgi_problem *problem)
 {
     char path[PATH_MAX];
-    if (mkdir(directory, 0777) != 0 && errno != EEXIST)
-        return hgi_problem_set(problem, "%s: %s", directory, strerror(errno));
-    snprintf(path, sizeof path, "%s/latencies.csv", directory);
-    if (!hgi_output_file(path, write_latencies, parcel, problem))
+    snprintf(path, sizeof path, "%s/%s%s%s.csv", directory, what, parcel->name[0] ? "-" : "",
+             parcel->name);
+    return hgi_output_file(path, write, parcel, problem);
+}
+
+/* F, or with NAME before the last dot of its last part: herd.hgrm is herd-naive.hgrm. */
+static bool write_distribution(const char *path, const struct parcel *parcel,
+                               struct hgi_problem *problem)
+{
+    char named[PATH_MAX];
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    size_t stem = dot && dot != path && dot[-1] != '/' ? (size_t)(dot - path) : strlen(path);
+    snprintf(named, sizeof named, "%.*s%s%s%s", (int)stem, path, parcel->name[0] ? "-" : "",
+             parcel->name, path + stem);
+    return hgi_output_file(named, write_hgrm, parcel, problem);
+}
+
+static bool write_part(const struct hgi_outputs *outputs, const struct parcel *parcel,
+                       struct hgi_problem *problem)
+{
+    const struct hgi_forms *forms = parcel->forms;
+    if (outputs->hgrm && !write_distribution(outputs->hgrm, parcel, problem))
         return false;
-    snprintf(path, sizeof path, "%s/series.csv", directory);
-    return hgi_output_file(path, write_series, parcel, problem);
+    return !outputs->csv || ((!forms->recording || write_csv(outputs->csv, "latencies",
+                                                             write_latencies, parcel, problem)) &&
+                             write_csv(outputs->csv, "series", write_series, parcel, problem));
+}
+
+/* The files that each part has. */
+static bool write_parts(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
+                        const void *results, struct hgi_problem *problem)
+{
+    struct parcel parcel = { .forms = forms, .results = results, .name = "" };
+    if (outputs->csv && mkdir(outputs->csv, 0777) != 0 && errno != EEXIST)
+        return hgi_problem_set(problem, "%s: %s", outputs->csv, strerror(errno));
+    if (!forms->part)
+        return write_part(outputs, &parcel, problem);
+    for (; (parcel.name = forms->part(results, parcel.part)); parcel.part++)
+        if (!write_part(outputs, &parcel, problem))
+            return false;
+    return true;
 }
 
 bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
@@ -68,10 +106,7 @@ bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *form
     }
     if (outputs->report && !hgi_output_file(outputs->report, forms->page, results, problem))
         return false;
-    const struct parcel parcel = { forms, results };
-    if (outputs->hgrm && !hgi_output_file(outputs->hgrm, write_hgrm, &parcel, problem))
-        return false;
-    if (outputs->csv && !write_csv(outputs->csv, &parcel, problem))
+    if ((outputs->csv || outputs->hgrm) && !write_parts(outputs, forms, results, problem))
         return false;
     if (outputs->report && speaks)
         printf("The pictures: %s\n", outputs->report);

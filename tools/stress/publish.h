@@ -32,11 +32,14 @@ struct hgi_forms {
     cJSON *(*json)(const void *results); /* NULL: out of memory */
     bool (*page)(FILE *out, const void *results, struct hgi_problem *problem);
     void (*figures)(struct hgi_figures *out, const void *results);
-    const struct hgi_histogram *(*latency)(
-        const void *results); /* for --hgrm; NULL: there is none */
+    /* Results of several parts have files for each: its name, or NULL behind the last one. NULL: there is one, and
+     * it has no name. */
+    const char *(*part)(const void *results, size_t which);
+    /* For --hgrm; NULL: there is none. */
+    const struct hgi_histogram *(*latency)(const void *results, size_t part);
     /* For --csv: every latency, whose times count from *began_ns, and the series; NULL: there are none. */
-    const struct hgi_recording *(*recording)(const void *results, int64_t *began_ns);
-    bool (*series)(FILE *out, const void *results, struct hgi_problem *problem);
+    const struct hgi_recording *(*recording)(const void *results, size_t part, int64_t *began_ns);
+    bool (*series)(FILE *out, const void *results, size_t part, struct hgi_problem *problem);
 };
 
 /* Before a run: are all --assert well formed, and of figures that there will be? `empty` are results

@@ -25,6 +25,12 @@ bool hgi_report_load(void *results, const struct hgi_saved *saved);
 /* One page: inline SVG, no script, nothing fetched. For hgi_output_file(). */
 bool hgi_report_html(FILE *out, const void *arg, struct hgi_problem *problem);
 
+/* A part for each policy: its name, its latencies, and for --csv every one of them and what happened in each 10 ms. */
+const char *hgi_report_part(const void *arg, size_t which);
+const struct hgi_histogram *hgi_report_latency(const void *arg, size_t part);
+const struct hgi_recording *hgi_report_recording(const void *arg, size_t part, int64_t *began_ns);
+bool hgi_report_series(FILE *out, const void *arg, size_t part, struct hgi_problem *problem);
+
 /* All figures by name, for --assert. */
 void hgi_report_figures(struct hgi_figures *out, const void *arg);
 

@@ -172,7 +172,9 @@ static void as_figures(struct hgi_figures *out, const void *results)
     }
 }
 
-static const struct hgi_forms forms = { print_tables, as_json, NULL, as_figures, NULL, NULL, NULL };
+static const struct hgi_forms forms = { .table = print_tables,
+                                        .json = as_json,
+                                        .figures = as_figures };
 
 /* What the command line says. */
 struct simulate_options {

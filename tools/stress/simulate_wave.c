@@ -188,7 +188,9 @@ static void as_figures(struct hgi_figures *out, const void *results)
     }
 }
 
-static const struct hgi_forms forms = { print_table, as_json, NULL, as_figures, NULL, NULL, NULL };
+static const struct hgi_forms forms = { .table = print_table,
+                                        .json = as_json,
+                                        .figures = as_figures };
 
 static bool read_row(struct hgi_wave_result *r, hg_jitter jitter, const struct hgi_saved *at)
 {

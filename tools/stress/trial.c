@@ -121,6 +121,7 @@ void hgi_trial_free(struct hgi_trial *trial)
         return;
     hgi_series_free(&trial->series);
     free(trial->draws);
+    hgi_recording_free(&trial->recording);
     free(trial);
 }
 

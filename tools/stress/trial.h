@@ -13,6 +13,7 @@
 #include "tools/common/histogram.h"
 #include "tools/common/options.h"
 #include "tools/stress/proxy_cost.h"
+#include "tools/stress/recording.h"
 #include "tools/stress/stamp.h"
 #include "tools/stress/toxic.h"
 
@@ -61,6 +62,7 @@ struct hgi_herd_settings {
     uint64_t seed;
     uint32_t capacity_per_s;  /* connections and commands that the server serves; 0: what it can */
     struct hgi_toxics toxics; /* between the callers and the server */
+    bool record;              /* every latency */
 };
 
 /* How it is loaded, and so what its times are worth: "closed loop: not corrected". */
@@ -120,11 +122,13 @@ struct hgi_trial {
     uint64_t attempts;
     uint64_t attempts_down;
     uint64_t wasted;
-    uint64_t dials;               /* of the attempts */
-    struct hgi_histogram latency; /* of answered calls; open loop: from their intended start */
-    struct hgi_histogram service; /* of the same, from their real start */
-    uint64_t not_begun;           /* open loop: due within the trial, and their caller was late */
-    int64_t overrun_ns;           /* by how much the longest call outlived its deadline */
+    uint64_t dials;                 /* of the attempts */
+    struct hgi_histogram latency;   /* of answered calls; open loop: from their intended start */
+    struct hgi_histogram service;   /* of the same, from their real start */
+    struct hgi_recording recording; /* of `latency`, if it is on */
+    int64_t began_ns;               /* CLOCK_MONOTONIC */
+    uint64_t not_begun;             /* open loop: due within the trial, and their caller was late */
+    int64_t overrun_ns;             /* by how much the longest call outlived its deadline */
     struct hgi_histogram latency_down; /* of calls that were begun while it was down and failed */
     bool has_breaker;
     uint64_t transitions;
