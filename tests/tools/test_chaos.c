@@ -193,6 +193,10 @@ Test(chaos, the_command_that_does_it_again_says_all_that_matters)
     cr_assert(strstr(text, " --toxic 'latency=2ms@1s..2s' --server-fault 'kill@3000ms..4000ms' "
                            "--policy 'p.json'"),
               "%s", text);
+    r->settings.target.given = true;
+    strcpy(r->settings.server_words, "-u 'unix:///run/redis.sock'");
+    hgi_chaos_replay(text, sizeof text, r);
+    cr_assert(strstr(text, " --policy 'p.json' -u 'unix:///run/redis.sock'"), "%s", text);
     free(r);
 }
 

@@ -99,3 +99,22 @@ Test(target, what_is_read_and_written_is_read_again_the_same)
     char small[8];
     cr_assert_not(hgi_target_url(small, sizeof small, &target));
 }
+
+Test(target, the_words_of_the_command_line_lead_to_it_and_have_no_password)
+{
+    static const struct {
+        const char *url, *words;
+    } cases[] = {
+        { "redis://a:7001/3", "-u 'redis://a:7001/3'" },
+        { "unix:///run/it%27s", "-u 'unix:///run/it%27s'" },
+        { "redis://app:secret@[::1]:1/0",
+          "-u 'redis://[::1]:1/0' --user 'app'  # its password in $REDISCLI_AUTH" },
+        { "unix://:secret@/a?db=2", "-u 'unix:///a?db=2'  # its password in $REDISCLI_AUTH" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[400];
+        cr_assert(hgi_target_parse(&target, cases[i].url, &problem));
+        hgi_target_words(text, sizeof text, &target);
+        cr_assert_str_eq(text, cases[i].words);
+    }
+}

@@ -188,6 +188,17 @@ bool hgi_target_url(char *out, size_t size, const struct hgi_target *target)
            encode(out, size, six ? "]" : "", "]") && encode(out, size, number, ":/");
 }
 
+void hgi_target_words(char *out, size_t size, const struct hgi_target *target)
+{
+    char url[1024] = "";
+    struct hgi_target plain = *target;
+    plain.user[0] = plain.password[0] = '\0';
+    hgi_target_url(url, sizeof url, &plain);
+    bool user = target->user[0] && !strchr(target->user, '\'');
+    snprintf(out, size, "-u '%s'%s%s%s%s", url, user ? " --user '" : "", user ? target->user : "",
+             user ? "'" : "", target->password[0] ? "  # its password in $REDISCLI_AUTH" : "");
+}
+
 /* An answer that must not be an error. */
 static bool expect(redisReply *reply, const char *what, struct hgi_problem *problem)
 {

@@ -41,6 +41,9 @@ bool hgi_target_parse(struct hgi_target *out, const char *url, struct hgi_proble
 /* The URL of it, everything percent-encoded that needs it. False: it does not fit. */
 bool hgi_target_url(char *out, size_t size, const struct hgi_target *target);
 
+/* The options of the command line that name it, for whoever does a run again; the password is only hinted at. */
+void hgi_target_words(char *out, size_t size, const struct hgi_target *target);
+
 /* A plain connection to it, logged in. NULL: *problem says. */
 struct hgi_wire *hgi_target_connect(const struct hgi_target *target, int64_t timeout_ns,
                                     struct hgi_problem *problem);

@@ -139,6 +139,8 @@ static bool read(void *state, const struct hgi_asked *asked, struct hgi_problem 
     struct chaos *c = state;
     struct hgi_chaos_settings *s = &c->results.settings;
     s->target = asked->target;
+    if (s->target.given)
+        hgi_target_words(s->server_words, sizeof s->server_words, &s->target);
     s->policy = asked->policy;
     s->quiet = asked->outputs.quiet;
     s->plain = asked->outputs.plain;

@@ -32,6 +32,7 @@ struct hgi_chaos_settings {
     int64_t attempt_timeout_ns;
     int64_t deadline_ns;
     struct hgi_target target; /* not given: a redis-server of the tool's own */
+    char server_words[400];   /* a given one as the command line has it, without the password */
     const char *policy;       /* path of the file; NULL: none */
     bool drawn;               /* the schedule comes from the seed; else it is these: */
     struct hgi_toxics toxics;

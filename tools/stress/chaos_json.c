@@ -20,6 +20,7 @@ static const struct hgi_field settings[] = {
     FIELD(I64, "deadline_ns", settings.deadline_ns),
     FIELD(BOOL, "given_server", settings.target.given),
     TEXT("server_address", settings.target.text),
+    TEXT("server_words", settings.server_words),
     FIELD(BOOL, "schedule_from_seed", settings.drawn),
     FIELD(WORD, "policy", settings.policy),
     FIELD(SEED, "seed", settings.seed),

@@ -187,7 +187,7 @@ void hgi_chaos_replay(char *out, size_t size, const struct hgi_chaos_results *re
         at = used < 0 || (size_t)used >= size - at ? size : at + (size_t)used;
     }
     if (s->target.given && at < size)
-        snprintf(out + at, size - at, "   # and the server");
+        snprintf(out + at, size - at, " %s", s->server_words);
 }
 
 void hgi_chaos_verdict(char *out, size_t size, const struct hgi_chaos_results *results)
