@@ -9,6 +9,8 @@
 
 #include "breaker/clock.h"
 
+enum { WAIT_S = 60 }; /* more than any machine needs */
+
 _Noreturn void requirement_failed(const char *file, int line, const char *what)
 {
     fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
@@ -85,10 +87,10 @@ void close_pool(hg_pool *pool)
 
 void wait_for(bool (*holds)(void *arg), void *arg, const char *what)
 {
-    int64_t end_ns = hgi_now_ns() + 20 * HGI_NS_PER_S;
+    int64_t end_ns = hgi_now_ns() + WAIT_S * HGI_NS_PER_S;
     while (!holds(arg)) {
         if (hgi_now_ns() >= end_ns)
-            give_up("waited 20 s in vain", what);
+            give_up("waited a minute in vain", what);
         sleep_ms(1);
     }
 }

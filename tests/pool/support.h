@@ -24,7 +24,7 @@ hg_pool *open_pool_with(const struct hg_pool_options *options, const char *json)
 /* Close it and expect that nothing was left over. */
 void close_pool(hg_pool *pool);
 
-/* Wait, at most 20 s, until `holds(arg)`; ends the program with `what` if it never does. */
+/* Wait, at most a minute, until `holds(arg)`; ends the program with `what` if it never does. */
 void wait_for(bool (*holds)(void *arg), void *arg, const char *what);
 
 /* Take part in no race for time: sleep for at least this long. */
