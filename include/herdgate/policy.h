@@ -148,7 +148,8 @@ struct hg_log_event {
 typedef void (*hg_log_fn)(void *arg, const struct hg_log_event *event);
 
 /* The condition of wait_and_retry: true when it makes sense to try again. Called by one thread at a
- * time, with no lock held; it should answer within the poll interval. */
+ * time, with no lock held and the thread's cancellation put off; it should answer within the poll
+ * interval, and has to return. */
 typedef bool (*hg_condition_fn)(void *arg);
 
 /* A retry budget that several runs share; see hg_budget_new(). */

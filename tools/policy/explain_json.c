@@ -91,7 +91,7 @@ static void put_outlook(cJSON *json, const struct hgi_explanation *e)
     const struct hgi_outlook *o = &e->outlook;
     cJSON *worst = cJSON_AddObjectToObject(json, "worst_case");
     put_time(worst, "time_ns", o->worst_ns);
-    put_time(worst, "attempts_ns", o->attempt_ns < 0 ? -1 : (int64_t)o->attempts * o->attempt_ns);
+    put_time(worst, "attempts_ns", o->attempts_ns);
     put_time(worst, "delays_mean_ns", o->delays_mean_ns);
     put_time(worst, "delays_maximum_ns", o->delays_most_ns);
     cJSON_AddNumberToObject(worst, "attempts_that_fit", o->begun);

@@ -242,9 +242,8 @@ static void print_time(const struct page *page, const struct hgi_explanation *e)
     char more[32];
     heading(page, "The longest time");
     if (o->attempt_ns >= 0)
-        line(page, "in attempts", "%s: %u of %s",
-             time_or(text, (int64_t)o->attempts * o->attempt_ns, ""), (unsigned)o->attempts,
-             time_or(more, o->attempt_ns, ""));
+        line(page, "in attempts", "%s: %u of %s", time_or(text, o->attempts_ns, ""),
+             (unsigned)o->attempts, time_or(more, o->attempt_ns, ""));
     else
         line(page, "in attempts", "no limit of its own");
     if (o->attempts > 1)

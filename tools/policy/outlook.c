@@ -2,8 +2,8 @@
  *
  * The delays are those of the library's own hg_retry_delay(). Minimum, mean and maximum of a jittered one
  * follow from its distribution; decorrelated jitter draws from a range that depends on the draw before
- * it, so its distribution is carried from retry to retry in cells. No sum here can overflow: at most
- * 1,000 attempts of a day each. */
+ * it, so its distribution is carried from retry to retry in cells. Times add up to HGI_NEVER at the most:
+ * a command may say that it waits for centuries. */
 #include "tools/policy/outlook.h"
 
 #include <math.h>
@@ -137,6 +137,14 @@ static int64_t attempt_limit(const struct hgi_class *op_class, int64_t block_ns)
     return hgi_deadline_after(block_ns, op_class->attempt_timeout_ns);
 }
 
+/* n times as long, HGI_NEVER at the most; no limit stays none. */
+static int64_t times(uint32_t n, int64_t each_ns)
+{
+    if (each_ns < 0)
+        return -1;
+    return each_ns > HGI_NEVER / n ? HGI_NEVER : (int64_t)n * each_ns;
+}
+
 static int64_t worst(const struct hgi_outlook *o, const struct hgi_pool_settings *pool)
 {
     if (o->deadline_ns >= 0 && o->attempt_ns < 0)
@@ -144,7 +152,8 @@ static int64_t worst(const struct hgi_outlook *o, const struct hgi_pool_settings
     if (o->deadline_ns < 0 && (o->attempt_ns < 0 || pool->acquire_timeout_ns < 0))
         return -1;
     int64_t queue_ns = pool->acquire_timeout_ns < 0 ? o->deadline_ns : pool->acquire_timeout_ns;
-    int64_t whole_ns = (int64_t)o->attempts * (o->attempt_ns + queue_ns) + o->delays_most_ns;
+    int64_t each_ns = hgi_deadline_after(o->attempt_ns, queue_ns);
+    int64_t whole_ns = hgi_deadline_after(times(o->attempts, each_ns), o->delays_most_ns);
     return o->deadline_ns < 0 ? whole_ns : least(whole_ns, o->deadline_ns);
 }
 
@@ -161,11 +170,13 @@ bool hgi_outlook(struct hgi_outlook *out, const struct hgi_settings *settings,
                                   .begun = 1,
                                   .attempt_ns = attempt_limit(op_class, block_ns),
                                   .deadline_ns = op_class->deadline_ns };
+    out->attempts_ns = times(out->attempts, out->attempt_ns);
     int64_t at_ns = 0;
     for (uint32_t n = 0; n < retries; n++) {
         out->delays_mean_ns += delays[n].mean_ns;
         out->delays_most_ns += delays[n].most_ns;
-        at_ns += delays[n].mean_ns + (out->attempt_ns < 0 ? 0 : out->attempt_ns);
+        at_ns += delays[n].mean_ns;
+        at_ns = hgi_deadline_after(at_ns, out->attempt_ns < 0 ? 0 : out->attempt_ns);
         bool endless = out->attempt_ns < 0;
         if (!endless && (out->deadline_ns < 0 || at_ns < out->deadline_ns))
             out->begun++;

@@ -23,6 +23,7 @@ struct hgi_outlook {
     uint32_t attempts;      /* allowed, the first included */
     uint32_t begun;         /* of these, begun before the deadline if each takes its whole time */
     int64_t attempt_ns;     /* what one may take; < 0: no limit */
+    int64_t attempts_ns;    /* all of them together; < 0: no limit */
     int64_t deadline_ns;    /* < 0: none */
     int64_t delays_mean_ns; /* all delays together */
     int64_t delays_most_ns;
