@@ -235,7 +235,7 @@ static bool admitted(const struct run *run, struct hgi_attempt *attempt, hg_stat
         run->record->stop_reason = HG_STOP_BUDGET;
         return false;
     }
-    if (call->breaker && !hgi_breaker_admit(call->breaker, call->admit_flags, &attempt->permit)) {
+    if (call->breaker && !hg_breaker_admit(call->breaker, &attempt->permit)) {
         if (is_retry && call->budget)
             hgi_budget_give_back(call->budget);
         count(run, HGI_COUNT_BREAKER);

@@ -75,9 +75,8 @@ struct hgi_call {
     bool untold;          /* nobody reads the record of a call that goes well */
     const char *endpoint; /* may be NULL */
     hg_breaker *breaker;  /* may be NULL */
-    unsigned admit_flags;
-    hg_budget *budget;   /* may be NULL */
-    int64_t deadline_ns; /* from the start of the call; 0: the class's; < 0: none */
+    hg_budget *budget;    /* may be NULL */
+    int64_t deadline_ns;  /* from the start of the call; 0: the class's; < 0: none */
     struct hgi_gate *gate;
     hg_condition_fn condition;
     void *condition_arg;

@@ -84,6 +84,34 @@ static int64_t timeout_of(const struct hgi_command *command, int64_t timeout_ns)
     return block_ns < 0 ? -1 : hgi_deadline_after(block_ns, timeout_ns);
 }
 
+static const struct hgi_command ping = { .bytes = "*1\r\n$4\r\nPING\r\n",
+                                         .length = 14,
+                                         .name = "PING" };
+
+/* A command that waits in the server would keep a probe's place for as long as it waits, and its result
+ * would come too late to count: calls that all wait would never close the breaker. So the probe is a
+ * PING before it, and the breaker is told of that at once. False: the attempt has failed, nothing of the
+ * command was sent. */
+static bool probe_first(struct hg_lease *lease, struct hgi_attempt *attempt)
+{
+    const int64_t began_ns = hgi_now_ns();
+    struct hgi_span span = hgi_attempt_span(attempt, attempt->timeout_ns, began_ns);
+    redisReply *reply = NULL;
+    hg_status status = hgi_exchange(lease, &ping, &span, &reply, attempt->error);
+    freeReplyObject(reply);
+    if (status != HG_OK && lease->verdict.view != HGI_VIEW_SUCCESS) {
+        attempt->status = status;
+        attempt->verdict = lease->verdict;
+        attempt->verdict.outcome = HG_OUTCOME_NOT_SENT;
+        return false;
+    }
+    lease->failed = false; /* who may not PING has been answered, too */
+    hg_breaker_report(lease->pool->breaker, attempt->permit, HG_RESULT_SUCCESS,
+                      hgi_now_ns() - began_ns);
+    attempt->keeps_permit = true;
+    return true;
+}
+
 static void command_attempt(void *arg, struct hgi_attempt *attempt)
 {
     struct command_call *call = arg;
@@ -103,10 +131,12 @@ static void command_attempt(void *arg, struct hgi_attempt *attempt)
     const int64_t began_ns = take.now_ns;
     struct hg_lease *lease =
         hgi_lease_begin(pool, call->snapshot, take.slot, call->command->op_class, began_ns);
-    struct hgi_span span =
-        hgi_attempt_span(attempt, timeout_of(call->command, attempt->timeout_ns), began_ns);
+    const bool well =
+        !attempt->is_probe || call->command->facts.block_ns == 0 || probe_first(lease, attempt);
+    struct hgi_span span = hgi_attempt_span(attempt, timeout_of(call->command, attempt->timeout_ns),
+                                            attempt->keeps_permit ? hgi_now_ns() : began_ns);
     redisReply *reply = NULL;
-    if (hgi_attempt_fence(&call->fence, lease, &span, attempt)) {
+    if (well && hgi_attempt_fence(&call->fence, lease, &span, attempt)) {
         attempt->status = hgi_exchange(lease, call->command, &span, &reply, attempt->error);
         if (attempt->status != HG_OK)
             attempt->verdict = lease->verdict;
@@ -144,15 +174,11 @@ static void count(void *arg, enum hgi_run_count what)
 
 static bool ping_says_ready(struct hg_lease *lease, const struct hgi_settings *settings)
 {
-    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
-    const struct hgi_command command = {
-        .bytes = ping, .length = sizeof ping - 1, .op_class = lease->op_class, .name = "PING"
-    };
     struct hgi_span span = { .end_ns = hgi_deadline_after(lease->began_ns,
                                                           settings->pool.connect_timeout_ns),
                              .full = true };
     redisReply *reply;
-    hg_status status = hgi_exchange(lease, &command, &span, &reply, NULL);
+    hg_status status = hgi_exchange(lease, &ping, &span, &reply, NULL);
     freeReplyObject(reply);
     if (status != HG_OK && lease->verdict.code[0] != '\0')
         return lease->verdict.recovery != HG_RECOVERY_WAIT_AND_RETRY;
@@ -192,7 +218,6 @@ void hgi_call_prepare(struct hgi_call *call, hg_pool *pool, const struct hgi_sna
     call->settings = snapshot->settings;
     call->endpoint = snapshot->endpoint->text;
     call->breaker = pool->breaker;
-    call->admit_flags = 0;
     call->budget = pool->budget;
     call->deadline_ns = options->deadline_ns;
     call->gate = &pool->gate;
@@ -278,7 +303,6 @@ static hg_status run_formatted(hg_pool *pool, struct hgi_snapshot *snapshot,
         call.operation = command.name;
         call.key = given.key ? given.key : command.key;
         call.key_length = given.key ? strlen(given.key) : command.key_length;
-        call.admit_flags = command.facts.block_ns != 0 ? HGI_ADMIT_NO_PROBE : 0;
         status = hgi_run_counted(pool, &call, command_attempt, &arg, err);
     } else if (err) {
         hgi_copy_text(err->operation, sizeof err->operation, command.name);

@@ -67,6 +67,31 @@ Test(faults, a_killed_server_is_an_error_and_after_its_return_all_works_again)
     wait_for(works, NULL, "the pool works again");
 }
 
+static bool blocks(void *arg)
+{
+    (void)arg;
+    return hg_command(pool, NULL, NULL, "BLPOP nothing 0.01") == HG_OK;
+}
+
+static bool blocks_and_is_closed(void *arg)
+{
+    return blocks(arg) && hg_breaker_state_now(hg_pool_breaker(pool)) == HG_BREAKER_CLOSED;
+}
+
+/* As in a worker that does nothing but wait for jobs. */
+Test(faults, calls_that_all_wait_in_the_server_close_the_breaker_again)
+{
+    pool =
+        open_pool(hgi_private_server_url(server), "{\"breaker\": {\"recovery_timeout\": \"20ms\", "
+                                                  "\"recovery_timeout_max\": \"100ms\"}}");
+    wait_for(blocks, NULL, "the pool works");
+    hgi_private_server_kill(server);
+    while (hg_breaker_state_now(hg_pool_breaker(pool)) == HG_BREAKER_CLOSED)
+        cr_assert_lt(hg_command(pool, NULL, NULL, "BLPOP nothing 0.01"), 0);
+    restart();
+    wait_for(blocks_and_is_closed, NULL, "the pool works again");
+}
+
 Test(faults, a_paused_server_is_a_timeout_and_its_late_reply_meets_nobody)
 {
     pool = open_pool(

@@ -18,7 +18,7 @@ static int64_t longest(const struct hgi_class *c)
     return c->deadline_ns < 0 ? INT64_MAX : c->deadline_ns;
 }
 
-/* A blocking call is never a probe. */
+/* A command that waits in the server is no probe: a PING before it is, which answers at once. */
 static void check_lease(struct hgi_lint *lint)
 {
     const char *steps[HGI_STEPS_MAX] = { "breaker", "probe_lease" };
