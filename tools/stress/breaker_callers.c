@@ -13,6 +13,8 @@
 #include "tools/common/wire.h"
 #include "tools/stress/breaker_memory.h"
 
+#define GLANCE_NS (100 * NS_PER_MS) /* at the flag that ends all */
+
 struct caller {
     struct hgi_breaker_callers *all;
     struct hgi_breaker_tally *tally;
@@ -76,6 +78,16 @@ static void call(struct caller *c)
                               memory_order_relaxed);
 }
 
+/* Or until all is to end. */
+static void pause_for(struct hgi_breaker_memory *memory, int64_t pause_ns)
+{
+    int64_t until_ns = monotonic_ns() + pause_ns;
+    for (int64_t now_ns = monotonic_ns();
+         now_ns < until_ns && !atomic_load_explicit(&memory->stop, memory_order_relaxed);
+         now_ns = monotonic_ns())
+        sleep_until_ns(until_ns - now_ns > GLANCE_NS ? now_ns + GLANCE_NS : until_ns);
+}
+
 static void *work(void *arg)
 {
     struct caller *c = arg;
@@ -83,8 +95,7 @@ static void *work(void *arg)
     /* relaxed: a flag that is polled; the join orders the rest. */
     while (!atomic_load_explicit(&memory->stop, memory_order_relaxed)) {
         call(c);
-        sleep_until_ns(monotonic_ns() +
-                       (int64_t)(random_unit(&c->random) * (double)memory->pause_ns));
+        pause_for(memory, (int64_t)(random_unit(&c->random) * (double)memory->pause_ns));
     }
     hgi_wire_close(c->wire);
     return NULL;

@@ -176,13 +176,16 @@ static void write_notes(FILE *out, const struct hgi_breaker_results *r)
 bool hgi_breaker_html(FILE *out, const void *arg, struct hgi_problem *problem)
 {
     const struct hgi_breaker_results *r = arg;
-    char verdict[760];
+    char verdict[760], broken[300];
     hgi_breaker_verdict(verdict, sizeof verdict, r);
+    hgi_breaker_broken(broken, sizeof broken, r);
     hgi_page_begin(out, "herdgate-stress breaker");
     fprintf(out, "<p class=\"over\">herdgate-stress breaker%s</p>\n<h1>",
             r->stamp.interrupted ? " &middot; interrupted: what was measured until then" : "");
+    if (!broken[0]) /* in a few words, and then in full */
+        fputs("The breaker kept its promises.</h1>\n<p class=\"lead\">", out);
     hgi_html_text(out, verdict);
-    fputs("</h1>\n", out);
+    fputs(broken[0] ? "</h1>\n" : "</p>\n", out);
     write_tiles(out, r);
     draw_run(out, r);
     write_outages(out, r);
