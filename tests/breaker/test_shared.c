@@ -3,31 +3,11 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "tests/breaker/shared_fixture.h"
-
-#define NAME "/orders"
-
-static struct shared_folder folder;
-static struct hg_breaker_options options;
-
-static void set_up(void)
-{
-    shared_folder_make(&folder);
-    options = (struct hg_breaker_options)HG_BREAKER_OPTIONS_INIT;
-    options.failure_threshold = 2;
-    /* What is open stays open, however slow the machine. */
-    options.recovery_timeout_ns = options.recovery_timeout_max_ns = 3600 * HGI_NS_PER_S;
-}
-
-static void tear_down(void)
-{
-    static const char *const names[] = { NAME, NULL };
-    shared_folder_remove(&folder, names);
-}
+#include "tests/breaker/shared_suite.h"
 
 TestSuite(shared, .init = set_up, .fini = tear_down);
 
-static hg_breaker *opened(struct hg_error *err)
+static hg_breaker *opened_saying(struct hg_error *err)
 {
     hg_breaker *breaker;
     cr_assert_eq(hgi_shared_open(&breaker, NAME, &options, &folder.how, err), HG_OK, "%s",
@@ -57,7 +37,7 @@ static int fails_once(void *arg)
 {
     (void)arg;
     struct hg_error err = HG_ERROR_INIT;
-    hg_breaker *breaker = opened(&err);
+    hg_breaker *breaker = opened_saying(&err);
     fail_once(breaker);
     hg_breaker_free(breaker);
     return 0;
@@ -66,7 +46,7 @@ static int fails_once(void *arg)
 Test(shared, failures_of_two_processes_open_it_for_both)
 {
     struct hg_error err = HG_ERROR_INIT;
-    hg_breaker *breaker = opened(&err);
+    hg_breaker *breaker = opened_saying(&err);
     hg_permit permit;
     fail_once(breaker);
     cr_assert_eq(hg_breaker_state_now(breaker), HG_BREAKER_CLOSED);
@@ -84,10 +64,10 @@ Test(shared, failures_of_two_processes_open_it_for_both)
 Test(shared, it_stays_when_nobody_has_it_open)
 {
     struct hg_error err = HG_ERROR_INIT;
-    hg_breaker *breaker = opened(&err);
+    hg_breaker *breaker = opened_saying(&err);
     hg_breaker_force_open(breaker);
     hg_breaker_free(breaker);
-    breaker = opened(&err);
+    breaker = opened_saying(&err);
     cr_assert_str_empty(err.message);
     cr_assert_eq(hg_breaker_state_now(breaker), HG_BREAKER_FORCED_OPEN);
     hg_breaker_free(breaker);
@@ -98,13 +78,13 @@ Test(shared, its_file_is_this_users_alone_whatever_the_umask)
     struct hg_error err = HG_ERROR_INIT;
     struct stat file;
     mode_t before = umask(0);
-    hg_breaker_free(opened(&err));
+    hg_breaker_free(opened_saying(&err));
     cr_assert_eq(stat(shared_file(&folder, NAME), &file), 0);
     cr_assert_eq(file.st_mode, S_IFREG | 0600);
     cr_assert_eq(file.st_size, HGI_SEGMENT_SIZE);
     unlink(shared_file(&folder, NAME));
     umask(0777);
-    hg_breaker_free(opened(&err));
+    hg_breaker_free(opened_saying(&err));
     cr_assert_eq(stat(shared_file(&folder, NAME), &file), 0);
     cr_assert_eq(file.st_mode, S_IFREG | 0600);
     umask(before);
@@ -168,11 +148,11 @@ Test(shared, who_comes_with_other_settings_adopts_those_that_hold_and_is_told)
 {
     struct hg_error err = HG_ERROR_INIT;
     struct hg_breaker_options held = { .size = sizeof held };
-    hg_breaker *first = opened(&err);
+    hg_breaker *first = opened_saying(&err);
     cr_assert_str_empty(err.message);
     options.failure_threshold = 7;
     options.recovery_jitter = 0.5;
-    hg_breaker *second = opened(&err);
+    hg_breaker *second = opened_saying(&err);
     cr_assert_eq(err.type, HG_OK);
     cr_assert(strstr(err.message, "failure_threshold is 2, not 7; recovery_jitter is 0.2, not 0.5"),
               "%s", err.message);
@@ -189,9 +169,9 @@ Test(shared, who_comes_with_other_settings_adopts_those_that_hold_and_is_told)
 Test(shared, who_insists_on_other_settings_is_refused)
 {
     struct hg_error err = HG_ERROR_INIT;
-    hg_breaker *first = opened(&err);
+    hg_breaker *first = opened_saying(&err);
     options.on_mismatch = HG_MISMATCH_REFUSE;
-    hg_breaker_free(opened(&err));
+    hg_breaker_free(opened_saying(&err));
     options.window_length_ns = 10 * HGI_NS_PER_S;
     is_refused(HG_ERR_VALIDATION, "window_length_ns is 0, not 10000000000");
     options.window_length_ns = 0;
@@ -206,7 +186,7 @@ Test(shared, its_window_counts_for_all_processes)
     options.failure_threshold = 0;
     options.window_length_ns = 600 * HGI_NS_PER_S;
     options.window_min_calls = 4;
-    hg_breaker *breaker = opened(&err);
+    hg_breaker *breaker = opened_saying(&err);
     for (int i = 0; i < 2; i++) {
         hg_permit permit;
         cr_assert(hg_breaker_admit(breaker, &permit));
@@ -307,7 +287,7 @@ Test(shared, a_sparse_file_has_its_space_before_anybody_reads_it)
 Test(shared, another_users_breaker_is_an_error)
 {
     struct hg_error err = HG_ERROR_INIT;
-    hg_breaker_free(opened(&err));
+    hg_breaker_free(opened_saying(&err));
     if (geteuid() != 0 || chown(shared_file(&folder, NAME), 65534, 65534) != 0) {
         printf("skipped: a file cannot be given to another user here\n");
         return;
@@ -333,7 +313,7 @@ static int opens_as_nobody(void *arg)
 Test(shared, roots_breaker_is_closed_to_others_and_says_whose_it_is)
 {
     struct hg_error err = HG_ERROR_INIT;
-    hg_breaker_free(opened(&err));
+    hg_breaker_free(opened_saying(&err));
     cr_assert_eq(chmod(folder.path, 0755), 0);
     int status = in_child(opens_as_nobody, NULL);
     if (status == CANNOT_BE_ANOTHER)
@@ -348,7 +328,7 @@ static struct hgi_segment *fresh_segment(void)
 {
     struct hg_error err = HG_ERROR_INIT;
     unlink(shared_file(&folder, NAME));
-    hg_breaker_free(opened(&err));
+    hg_breaker_free(opened_saying(&err));
     return shared_segment(&folder, NAME);
 }
 

@@ -7,39 +7,9 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
-#include "tests/breaker/shared_fixture.h"
-
-#define NAME "/orders"
-
-static struct shared_folder folder;
-static struct hg_breaker_options options;
-
-static void set_up(void)
-{
-    shared_folder_make(&folder);
-    options = (struct hg_breaker_options)HG_BREAKER_OPTIONS_INIT;
-    options.failure_threshold = 2;
-    /* What is open stays open, however slow the machine. */
-    options.recovery_timeout_ns = options.recovery_timeout_max_ns = 3600 * HGI_NS_PER_S;
-}
-
-static void tear_down(void)
-{
-    static const char *const names[] = { NAME, NULL };
-    shared_folder_remove(&folder, names);
-}
+#include "tests/breaker/shared_suite.h"
 
 TestSuite(shared_many, .init = set_up, .fini = tear_down);
-
-static hg_breaker *opened(void)
-{
-    return shared_opened(&folder, NAME, &options);
-}
-
-static void unlinked(void)
-{
-    shared_unlinked(&folder, NAME);
-}
 
 static ino_t inode_of(const char *path)
 {

@@ -7,8 +7,6 @@
 
 #include "breaker/clock.h"
 
-struct hgi_private_server *server;
-hg_pool *pool;
 uint64_t seed;
 int64_t run_ns = 2 * HGI_NS_PER_S;
 
@@ -42,23 +40,6 @@ hg_pool *open_fair(const char *fairness, unsigned connections)
     return open_pool(hgi_private_server_url(server), json);
 }
 
-struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
-}
-
-bool so_many_idle(void *arg)
-{
-    return stats_now().idle == (uint32_t)(uintptr_t)arg;
-}
-
-bool so_many_wait(void *arg)
-{
-    return stats_now().waiting == (uint32_t)(uintptr_t)arg;
-}
-
 static void read_environment(void)
 {
     const char *text = getenv("HERDGATE_TEST_SEED");
@@ -72,11 +53,5 @@ static void read_environment(void)
 void run_tests(const struct named_test *tests, size_t count)
 {
     read_environment();
-    server = start_server();
-    for (size_t i = 0; i < count; i++) {
-        printf("%s\n", tests[i].name);
-        fflush(stdout);
-        tests[i].run();
-    }
-    hgi_private_server_free(server);
+    run_named_tests(tests, count);
 }

@@ -3,10 +3,8 @@
 #define HERDGATE_TESTS_POOL_TAKING_H
 
 #include "pool/internal.h"
-#include "tests/pool/support.h"
+#include "tests/pool/one_pool.h"
 
-extern struct hgi_private_server *server;
-extern hg_pool *pool;
 extern uint64_t
     seed; /* HERDGATE_TEST_SEED makes a schedule come again, as far as the system lets it */
 extern int64_t run_ns; /* HERDGATE_TEST_SECONDS, or 2: how long one setting is tried */
@@ -18,18 +16,7 @@ void give_back(struct hgi_slot *slot);
 /* A pool on `server` with so many connections, to be kept, under "fairness" and what belongs to it. */
 hg_pool *open_fair(const char *fairness, unsigned connections);
 
-struct hg_pool_stats stats_now(void);
-
-/* For wait_for(); `arg` is how many. */
-bool so_many_idle(void *arg);
-bool so_many_wait(void *arg);
-
-struct named_test {
-    const char *name;
-    void (*run)(void);
-};
-
-/* Start a server and run the tests against it. */
+/* Read the environment, start a server and run the tests against it. */
 void run_tests(const struct named_test *tests, size_t count);
 
 #endif

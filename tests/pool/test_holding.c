@@ -9,44 +9,10 @@
 #include "breaker/clock.h"
 #include "pool/internal.h"
 #include "pool/queue.h"
-#include "tests/pool/support.h"
+#include "tests/pool/one_pool.h"
 #include "tools/common/wire.h"
 
-static struct hgi_private_server *server;
-static hg_pool *pool;
-
-static void set_up(void)
-{
-    server = start_server();
-}
-
-static void tear_down(void)
-{
-    hgi_private_server_free(server);
-}
-
-TestSuite(holding, .init = set_up, .fini = tear_down, .timeout = 120);
-
-static hg_lease *acquire(void)
-{
-    hg_lease *lease;
-    struct hg_error err = HG_ERROR_INIT;
-    cr_assert_eq(hg_acquire(pool, &lease, NULL, &err), HG_OK, "%s", err.message);
-    return lease;
-}
-
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
-}
-
-static bool one_is_waiting(void *arg)
-{
-    (void)arg;
-    return stats_now().waiting == 1;
-}
+TestSuite(holding, .init = set_up_server, .fini = tear_down_server, .timeout = 120);
 
 static bool is_held_elsewhere(void *arg)
 {
@@ -125,7 +91,7 @@ static void *give_back_main(void *arg)
 {
     hg_lease *lease = arg;
     cr_assert_eq(hg_lease_command(lease, NULL, NULL, "PING"), HG_OK);
-    wait_for(one_is_waiting, NULL, "the one who took it waits");
+    wait_for(so_many_wait, SO_MANY(1), "the one who took it waits");
     hg_release(lease, HG_OK);
     return NULL;
 }
@@ -161,7 +127,7 @@ static void *borrower_main(void *arg)
     hg_lease *again = acquire(); /* the connection of the first */
     hg_release(second, HG_OK);
     pthread_barrier_wait(&borrower->step);
-    wait_for(one_is_waiting, NULL, "the other waits");
+    wait_for(so_many_wait, SO_MANY(1), "the other waits");
     hg_release(again, HG_OK);
     return NULL;
 }
@@ -176,7 +142,7 @@ Test(holding, a_mark_goes_with_who_waited_also_if_the_lease_was_used_elsewhere)
     hg_lease *mine = acquire();
     cr_assert_eq(pthread_create(&thread, NULL, borrower_main, &borrower), 0);
     pthread_barrier_wait(&borrower.step);
-    wait_for(one_is_waiting, NULL, "the borrower waits");
+    wait_for(so_many_wait, SO_MANY(1), "the borrower waits");
     cr_assert_eq(hg_lease_command(borrower.first, NULL, NULL, "PING"), HG_OK);
     hg_release(mine, HG_OK);
     pthread_barrier_wait(&borrower.step);
@@ -251,12 +217,6 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
 }
 /* NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming) */
 
-static bool two_are_idle(void *arg)
-{
-    (void)arg;
-    return stats_now().idle == 2;
-}
-
 Test(holding, who_found_no_place_in_the_queue_does_not_count_as_waiting)
 {
     pthread_barrier_t all_hold;
@@ -265,18 +225,17 @@ Test(holding, who_found_no_place_in_the_queue_does_not_count_as_waiting)
     pthread_barrier_init(&all_hold, NULL, 2);
     pool = open_pool(hgi_private_server_url(server),
                      "{\"pool\": {\"max_size\": 2, \"min_idle\": 2}, " PATIENT "}");
-    wait_for(two_are_idle, NULL, "nobody has to queue for the first connections");
+    wait_for(so_many_idle, SO_MANY(2), "nobody has to queue for the first connections");
     hg_lease *mine = acquire();
     cr_assert_eq(pthread_create(&thread, NULL, hog_main, &hog), 0);
-    while (stats_now().leased < 2)
-        sleep_ms(1);
+    wait_for(so_many_leased, SO_MANY(2), "the other holds one, too");
     hg_lease *other;
     struct hg_error err = HG_ERROR_INIT;
     no_memory = true;
     cr_assert_eq(hg_acquire(pool, &other, NULL, &err), HG_ERR_NO_MEMORY, "%s", err.message);
     no_memory = false;
     pthread_barrier_wait(&all_hold);
-    wait_for(one_is_waiting, NULL, "the other waits for this one");
+    wait_for(so_many_wait, SO_MANY(1), "the other waits for this one");
     hg_release(mine, HG_OK);
     pthread_join(thread, NULL);
     cr_assert_eq(hog.status, HG_OK, "%s", hog.message);
@@ -294,7 +253,7 @@ static void *heir_main(void *arg)
     hg_lease *second;
     options.deadline_ns = 5 * HGI_NS_PER_S;
     cr_assert_eq(hg_lease_command(lease, NULL, NULL, "PING"), HG_OK);
-    wait_for(one_is_waiting, NULL, "the one who took it waits");
+    wait_for(so_many_wait, SO_MANY(1), "the one who took it waits");
     cr_assert_eq(hg_acquire(pool, &second, &options, &err), HG_ERR_POOL_TIMEOUT);
     cr_assert_not_null(strstr(err.message, "all who hold one wait"), "%s", err.message);
     hg_release(lease, HG_OK);
@@ -323,12 +282,6 @@ static void *release_main(void *arg)
 {
     hg_release(arg, HG_OK);
     return NULL;
-}
-
-static bool two_are_waiting(void *arg)
-{
-    (void)arg;
-    return stats_now().waiting == 2;
 }
 
 static void limit_clients(struct hgi_wire *wire, const char *limit)
@@ -366,14 +319,13 @@ Test(holding, who_holds_none_is_never_the_one_that_is_refused)
         hogs[i] = (struct hog) { .all_hold = &all_hold };
         cr_assert_eq(pthread_create(&threads[i], NULL, hog_main, &hogs[i]), 0);
     }
-    while (stats_now().leased < HOGS)
-        sleep_ms(1);
+    wait_for(so_many_leased, SO_MANY(HOGS), "each holds one");
     /* Both hold one and wait for a third, which there will not be: a circle that nobody closed. */
     struct hg_error err = HG_ERROR_INIT;
     limit_clients(wire, "1");
     cr_assert_eq(hg_pool_resize(pool, 3, &err), HG_OK, "%s", err.message);
     pthread_barrier_wait(&all_hold);
-    wait_for(two_are_waiting, NULL, "both wait");
+    wait_for(so_many_wait, SO_MANY(2), "both wait");
     wait_for(a_dial_has_failed, NULL, "there is no third");
     cr_assert_eq(hg_pool_resize(pool, 2, &err), HG_OK, "%s", err.message);
     hg_lease *lease;

@@ -3,55 +3,23 @@
 #include <criterion/criterion.h>
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "breaker/clock.h"
 #include "pool/internal.h"
-#include "tests/pool/support.h"
+#include "tests/pool/one_pool.h"
 
-static struct hgi_private_server *server;
-static hg_pool *pool;
-
-static void set_up(void)
-{
-    server = start_server();
-}
-
-static void tear_down(void)
-{
-    close_pool(pool);
-    hgi_private_server_free(server);
-}
-
-TestSuite(life, .init = set_up, .fini = tear_down, .timeout = 250);
-
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
-}
-
-static hg_lease *acquire(void)
-{
-    hg_lease *lease;
-    struct hg_error err = HG_ERROR_INIT;
-    cr_assert_eq(hg_acquire(pool, &lease, NULL, &err), HG_OK, "%s", err.message);
-    return lease;
-}
+TestSuite(life, .init = set_up_server, .fini = tear_down_both, .timeout = 250);
 
 static void use(void)
 {
     struct hg_error err = HG_ERROR_INIT;
     cr_assert_eq(hg_command(pool, NULL, &err, "GET k"), HG_OK, "%s", err.message);
-}
-
-static bool so_many_idle(void *arg)
-{
-    return stats_now().idle == *(uint32_t *)arg;
 }
 
 static uint64_t retired(hg_retirement why)
@@ -83,14 +51,13 @@ static void warm_up(uint32_t count)
 
 Test(life, min_idle_connections_stand_unasked_and_are_replaced)
 {
-    uint32_t three = 3;
     struct hgi_problem problem;
     pool = open_pool(hgi_private_server_url(server),
                      "{\"pool\": {\"max_size\": 5, \"min_idle\": 3}, " PATIENT "}");
-    wait_for(so_many_idle, &three, "three connections stand");
+    wait_for(so_many_idle, SO_MANY(3), "three connections stand");
     freeReplyObject(hgi_private_server_command(server, &problem, "CLIENT KILL TYPE %s", "normal"));
     wait_for(three_were_closed_by_the_server, NULL, "the closed ones are gone");
-    wait_for(so_many_idle, &three, "three connections stand again");
+    wait_for(so_many_idle, SO_MANY(3), "three connections stand again");
     use();
     cr_assert_eq(stats_now().failures, 0); /* nobody borrowed a dead one */
     cr_assert_geq(stats_now().closed_by_server, 3);
@@ -98,15 +65,14 @@ Test(life, min_idle_connections_stand_unasked_and_are_replaced)
 
 Test(life, idle_connections_above_min_idle_go_after_their_time)
 {
-    uint32_t one = 1;
     pool = open_pool(hgi_private_server_url(server),
                      "{\"pool\": {\"max_size\": 4, \"min_idle\": 1, \"idle_timeout\": "
                      "\"150ms\"}, " PATIENT "}");
     warm_up(4);
-    wait_for(so_many_idle, &one, "the others are gone");
+    wait_for(so_many_idle, SO_MANY(1), "the others are gone");
     cr_assert_geq(retired(HG_RETIRED_IDLE), 3);
     sleep_ms(400);
-    cr_assert(so_many_idle(&one));
+    cr_assert(so_many_idle(SO_MANY(1)));
     use();
 }
 
@@ -180,6 +146,30 @@ static void connect_and_close(unsigned cycles)
         cr_assert_not_null(hg_lease_context(lease)); /* so it is closed when it comes back */
         hg_release(lease, HG_OK);
     }
+}
+
+static void without_standard_input(void)
+{
+    for (int i = 0; i < 3; i++) {
+        hg_lease *lease = acquire();
+        cr_assert_gt(pool->slots[0].conn->context->fd, 2);
+        cr_assert_not_null(hg_lease_context(lease));
+        hg_release(lease, HG_OK);
+    }
+}
+
+/* Its number is the next that the system gives, and to hiredis 0.14 it means none. */
+Test(life, a_socket_is_never_standard_input)
+{
+    close(STDIN_FILENO);
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1, \"min_idle\": 0}, " PATIENT "}");
+    without_standard_input();
+    close(STDIN_FILENO); /* now that the pool has all that it opens for itself */
+    unsigned before = descriptors();
+    without_standard_input();
+    cr_assert_eq(fcntl(STDIN_FILENO, F_GETFD), -1);
+    cr_assert_leq(descriptors(), before + 1);
 }
 
 /* HERDGATE_CYCLES=100000 for the whole length. */

@@ -12,22 +12,9 @@
 
 #include "breaker/clock.h"
 #include "pool/tally.h"
-#include "tests/pool/support.h"
+#include "tests/pool/one_pool.h"
 
-static struct hgi_private_server *server;
-static hg_pool *pool;
-
-static void set_up(void)
-{
-    server = start_server();
-}
-
-static void tear_down(void)
-{
-    hgi_private_server_free(server);
-}
-
-TestSuite(metrics, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(metrics, .init = set_up_server, .fini = tear_down_server, .timeout = 120);
 
 /* --- the parser --- */
 
@@ -239,14 +226,6 @@ Test(metrics, a_time_lies_in_the_first_bucket_whose_bound_is_not_below_it)
     }
 }
 
-static hg_lease *acquire(void)
-{
-    hg_lease *lease;
-    struct hg_error err = HG_ERROR_INIT;
-    cr_assert_eq(hg_acquire(pool, &lease, NULL, &err), HG_OK, "%s", err.message);
-    return lease;
-}
-
 Test(metrics, calls_and_attempts_are_counted_by_class_and_outcome)
 {
     pool = open_pool(hgi_private_server_url(server),
@@ -377,13 +356,6 @@ static uint32_t open_sockets(void)
     for (int fd = 0; fd < 1024; fd++)
         sockets += fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode);
     return sockets;
-}
-
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
 }
 
 static bool all_are_mended(void *arg)

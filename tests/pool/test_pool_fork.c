@@ -10,13 +10,10 @@
 #include <unistd.h>
 
 #include "pool/internal.h"
-#include "tests/pool/support.h"
+#include "tests/pool/one_pool.h"
 #include "tests/pool/tls_server.h"
 
 enum { BUSY = 8, FORKS = 100, CHILD_CALLS = 10, CHILD_SECONDS = 100 };
-
-static struct hgi_private_server *server;
-static hg_pool *pool;
 
 static void echo(const char *who, unsigned number)
 {
@@ -39,13 +36,6 @@ static unsigned open_sockets(void)
         if (fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode))
             sockets++;
     return sockets;
-}
-
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
 }
 
 /* Run `body` in a child and see it end well. It ends the child if something does not hold. */
@@ -380,10 +370,7 @@ static void an_encrypted_session_of_the_parent_is_none_of_the_child(void)
 
 int main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
         { "a busy server forks a hundred times", a_busy_server_forks_a_hundred_times },
         { "no socket reaches a child while connections come and go",
           no_socket_reaches_a_child_while_connections_come_and_go },
@@ -396,12 +383,6 @@ int main(void)
         { "an encrypted session of the parent is none of the child",
           an_encrypted_session_of_the_parent_is_none_of_the_child },
     };
-    server = start_server();
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        printf("%s\n", tests[i].name);
-        fflush(stdout);
-        tests[i].run();
-    }
-    hgi_private_server_free(server);
+    run_named_tests(tests, sizeof tests / sizeof tests[0]);
     return 0;
 }

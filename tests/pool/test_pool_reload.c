@@ -8,11 +8,9 @@
 #include <string.h>
 
 #include "pool/internal.h"
-#include "tests/pool/support.h"
+#include "tests/pool/one_pool.h"
 
 /* Time is not what is tested here, and the machine may be slow. */
-static struct hgi_private_server *server;
-static hg_pool *pool;
 
 static void reload(hg_policy *policy)
 {
@@ -28,24 +26,6 @@ static void reload_from(const char *json)
     hg_policy *policy = parse_policy(json);
     reload(policy);
     hg_policy_drop(policy);
-}
-
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
-}
-
-static hg_lease *acquire(void)
-{
-    hg_lease *lease;
-    struct hg_error err = HG_ERROR_INIT;
-    hg_status status = hg_acquire(pool, &lease, NULL, &err);
-    if (status != HG_OK)
-        fprintf(stderr, "%s\n", err.message);
-    require(status == HG_OK);
-    return lease;
 }
 
 /* --- a thousand reloads under load --- */
@@ -373,10 +353,7 @@ static void calls_go_well_while_the_size_changes(void)
 
 int main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
         { "a thousand reloads lose nothing and reset nothing",
           a_thousand_reloads_lose_nothing_and_reset_nothing },
         { "whoever enters is under a policy that is there",
@@ -392,12 +369,6 @@ int main(void)
           a_pool_grows_and_shrinks_while_leases_are_out },
         { "calls go well while the size changes", calls_go_well_while_the_size_changes },
     };
-    server = start_server();
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        printf("%s\n", tests[i].name);
-        fflush(stdout);
-        tests[i].run();
-    }
-    hgi_private_server_free(server);
+    run_named_tests(tests, sizeof tests / sizeof tests[0]);
     return 0;
 }

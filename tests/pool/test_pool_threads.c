@@ -9,13 +9,10 @@
 #include <string.h>
 
 #include "breaker/clock.h"
-#include "tests/pool/support.h"
+#include "tests/pool/one_pool.h"
 #include "tools/common/wire.h"
 
 enum { THREADS = 16, CONNECTIONS = 4 };
-
-static struct hgi_private_server *server;
-static hg_pool *pool;
 
 static void run_threads(unsigned count, void *(*main)(void *))
 {
@@ -101,18 +98,6 @@ static void *queue_main(void *arg)
     order[atomic_fetch_add(&served, 1)] = me;
     hg_release(lease, HG_OK);
     return NULL;
-}
-
-static uint32_t waiting_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats.waiting;
-}
-
-static bool so_many_wait(void *arg)
-{
-    return waiting_now() == (uint32_t)(uintptr_t)arg;
 }
 
 static void waiters_are_served_in_order(void)
@@ -382,10 +367,7 @@ static void the_pool_outlives_what_happens_to_the_server(void)
 
 int main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
+    static const struct named_test tests[] = {
         { "replies belong to their commands", replies_belong_to_their_commands },
         { "a connection is with one thread at a time", a_connection_is_with_one_thread_at_a_time },
         { "waiters are served in order", waiters_are_served_in_order },
@@ -397,12 +379,6 @@ int main(void)
           the_pool_outlives_what_happens_to_the_server },
     };
     signal(SIGPIPE, SIG_DFL); /* one that reached us would end the program */
-    server = start_server();
-    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-        printf("%s\n", tests[i].name);
-        fflush(stdout);
-        tests[i].run();
-    }
-    hgi_private_server_free(server);
+    run_named_tests(tests, sizeof tests / sizeof tests[0]);
     return 0;
 }

@@ -11,10 +11,7 @@
 
 #include "breaker/clock.h"
 #include "pool/exchange.h"
-#include "tests/pool/support.h"
-
-static struct hgi_private_server *server;
-static hg_pool *pool;
+#include "tests/pool/one_pool.h"
 
 /* The log hook: how often each kind came, and the last text. */
 static _Atomic unsigned logged[16];
@@ -35,32 +32,7 @@ static void open_logged(const char *json)
     pool = open_pool_with(&options, json);
 }
 
-static void set_up(void)
-{
-    server = start_server();
-}
-
-static void tear_down(void)
-{
-    hgi_private_server_free(server);
-}
-
-TestSuite(safety, .init = set_up, .fini = tear_down, .timeout = 120);
-
-static hg_lease *acquire(void)
-{
-    hg_lease *lease;
-    struct hg_error err = HG_ERROR_INIT;
-    cr_assert_eq(hg_acquire(pool, &lease, NULL, &err), HG_OK, "%s", err.message);
-    return lease;
-}
-
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
-}
+TestSuite(safety, .init = set_up_server, .fini = tear_down_server, .timeout = 120);
 
 /* --- leases end once --- */
 
@@ -241,12 +213,6 @@ static void *call_main(void *arg)
     return NULL;
 }
 
-static bool two_wait(void *arg)
-{
-    (void)arg;
-    return stats_now().waiting == 2;
-}
-
 static bool nothing_is_connected(void *arg)
 {
     (void)arg;
@@ -265,14 +231,14 @@ Test(safety, a_suspended_pool_keeps_its_callers_waiting_until_it_goes_on)
     hg_status statuses[2] = { HG_ERR_CLOSED, HG_ERR_CLOSED };
     for (int i = 0; i < 2; i++)
         cr_assert_eq(pthread_create(&threads[i], NULL, call_main, &statuses[i]), 0);
-    wait_for(two_wait, NULL, "both wait");
+    wait_for(so_many_wait, SO_MANY(2), "both wait");
     hg_release(lease, HG_OK);
     wait_for(nothing_is_connected, NULL, "the connections are gone");
     uint64_t dials = stats_now().dials;
     cr_assert_eq(hg_pool_resize(pool, 2, &err), HG_OK); /* for later */
     sleep_ms(50);
     cr_assert_eq(stats_now().dials, dials);
-    cr_assert(two_wait(NULL));
+    cr_assert(so_many_wait(SO_MANY(2)));
     cr_assert_eq(hg_pool_resume(pool, &err), HG_OK);
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
@@ -280,106 +246,6 @@ Test(safety, a_suspended_pool_keeps_its_callers_waiting_until_it_goes_on)
     cr_assert_eq(statuses[1], HG_OK);
     cr_assert_eq(stats_now().max_size, 2);
     cr_assert_eq(hg_pool_suspend(pool, &err), HG_OK);
-    close_pool(pool);
-}
-
-/* --- credentials from a callback --- */
-
-struct vault {
-    _Atomic int version; /* < 0: it has none to give */
-    _Atomic unsigned asked;
-};
-
-static hg_status ask_vault(void *arg, struct hg_credentials *credentials)
-{
-    struct vault *vault = arg;
-    int version = atomic_load(&vault->version);
-    atomic_fetch_add(&vault->asked, 1);
-    if (version < 0)
-        return HG_ERR_UNAVAILABLE;
-    snprintf(credentials->username, sizeof credentials->username, "user%d", version);
-    snprintf(credentials->password, sizeof credentials->password, "secret%d", version);
-    return HG_OK;
-}
-
-static void make_user(int version)
-{
-    char user[16], password[24];
-    struct hgi_problem problem;
-    snprintf(user, sizeof user, "user%d", version);
-    snprintf(password, sizeof password, ">secret%d", version);
-    hg_pool *admin = open_pool(hgi_private_server_url(server), "{" PATIENT "}");
-    (void)problem;
-    cr_assert_eq(hg_command(admin, NULL, NULL, "ACL SETUSER %s on %s ~* +@all", user, password),
-                 HG_OK);
-    close_pool(admin);
-}
-
-static bool is_user(hg_lease *lease, const char *user)
-{
-    redisReply *reply;
-    struct hg_error err = HG_ERROR_INIT;
-    cr_assert_eq(hg_lease_command(lease, &reply, &err, "ACL WHOAMI"), HG_OK, "%s", err.message);
-    bool same = strcmp(reply->str, user) == 0;
-    freeReplyObject(reply);
-    return same;
-}
-
-static void expect_user(hg_lease *lease, const char *user)
-{
-    cr_assert(is_user(lease, user), "not %s", user);
-}
-
-Test(safety, rotated_credentials_retire_the_connections_of_the_old_ones)
-{
-    struct vault vault = { .version = 1 };
-    make_user(1);
-    make_user(2);
-    struct hg_pool_options options = HG_POOL_OPTIONS_INIT;
-    options.url = hgi_private_server_url(server);
-    options.credentials = ask_vault;
-    options.credentials_arg = &vault;
-    pool = open_pool_with(&options, "{\"pool\": {\"max_size\": 2, \"min_idle\": 0}, " PATIENT "}");
-    hg_lease *old = acquire();
-    expect_user(old, "user1");
-    atomic_store(&vault.version, 2);
-    hg_lease *new = acquire();
-    for (int i = 0; i < 2 && !is_user(new, "user2"); i++) { /* made before the rotation */
-        cr_assert_not_null(hg_lease_context(new));
-        hg_release(new, HG_OK); /* closed, because it was used raw */
-        new = acquire();
-    }
-    expect_user(new, "user2");
-    expect_user(old, "user1");
-    hg_release(old, HG_OK);
-    old = acquire();
-    expect_user(old, "user2");
-    cr_assert_geq(atomic_load(&vault.asked), 3);
-    hg_release(old, HG_OK);
-    hg_release(new, HG_OK);
-    close_pool(pool);
-}
-
-Test(safety, a_callback_without_credentials_is_a_failed_dial_and_is_asked_again)
-{
-    struct vault vault = { .version = -1 };
-    make_user(3);
-    struct hg_pool_options options = HG_POOL_OPTIONS_INIT;
-    options.url = hgi_private_server_url(server);
-    options.credentials = ask_vault;
-    options.credentials_arg = &vault;
-    pool = open_pool_with(&options, "{\"breaker\": {\"failure_threshold\": 1000}, " PATIENT "}");
-    struct hg_error err = HG_ERROR_INIT;
-    hg_lease *lease;
-    cr_assert_eq(hg_acquire(pool, &lease, NULL, &err), HG_ERR_CONNECTION);
-    cr_assert_not_null(strstr(err.message, "credentials callback"), "%s", err.message);
-    cr_assert_null(strstr(err.message, "secret"));
-    atomic_store(&vault.version, 3);
-    while (hg_acquire(pool, &lease, NULL, &err) == HG_ERR_CONNECTION)
-        sleep_ms(10); /* a dial that had begun */
-    cr_assert_not_null(lease, "%s", err.message);
-    expect_user(lease, "user3");
-    hg_release(lease, HG_OK);
     close_pool(pool);
 }
 

@@ -5,48 +5,21 @@
 #include <string.h>
 
 #include "breaker/clock.h"
-#include "tests/pool/support.h"
+#include "tests/pool/one_pool.h"
 
-static struct hgi_private_server *server;
-static hg_pool *pool;
+TestSuite(waiting, .init = set_up_server, .fini = tear_down_both, .timeout = 120);
 
-static void set_up(void)
-{
-    server = start_server();
-}
-
-static void tear_down(void)
-{
-    close_pool(pool);
-    hgi_private_server_free(server);
-}
-
-TestSuite(waiting, .init = set_up, .fini = tear_down, .timeout = 120);
-
-static hg_status acquire(hg_lease **lease, int64_t deadline_ns, struct hg_error *err)
+static hg_status acquire_within(hg_lease **lease, int64_t deadline_ns, struct hg_error *err)
 {
     struct hg_call_options options = HG_CALL_OPTIONS_INIT;
     options.deadline_ns = deadline_ns;
     return hg_acquire(pool, lease, &options, err);
 }
 
-static struct hg_pool_stats stats_now(void)
-{
-    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
-    hg_pool_read_stats(pool, &stats);
-    return stats;
-}
-
-static bool one_waits(void *arg)
-{
-    (void)arg;
-    return stats_now().waiting == 1;
-}
-
 static void *wait_main(void *arg)
 {
     hg_lease *lease;
-    *(hg_status *)arg = acquire(&lease, 60 * HGI_NS_PER_S, NULL);
+    *(hg_status *)arg = acquire_within(&lease, 60 * HGI_NS_PER_S, NULL);
     hg_release(lease, HG_OK);
     return NULL;
 }
@@ -60,7 +33,7 @@ static void *late_main(void *arg)
 {
     struct late *late = arg;
     hg_lease *lease;
-    late->status = acquire(&lease, 80 * HGI_NS_PER_MS, late->err);
+    late->status = acquire_within(&lease, 80 * HGI_NS_PER_MS, late->err);
     hg_release(lease, late->status);
     return NULL;
 }
@@ -74,13 +47,13 @@ static hg_status second_in_the_queue(const char *json, struct hg_error *err)
     hg_status waited = HG_ERR_CLOSED;
     pool = open_pool(hgi_private_server_url(server), json);
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(acquire(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
+        cr_assert_eq(acquire_within(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
         sleep_ms(50);
         hg_release(held, HG_OK);
     }
-    cr_assert_eq(acquire(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
+    cr_assert_eq(acquire_within(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
     cr_assert_eq(pthread_create(&waiter, NULL, wait_main, &waited), 0);
-    wait_for(one_waits, NULL, "a caller waits");
+    wait_for(so_many_wait, SO_MANY(1), "a caller waits");
     struct late late = { .err = err };
     pthread_t second; /* not this thread, which holds the connection and would wait for itself */
     cr_assert_eq(pthread_create(&second, NULL, late_main, &late), 0);
@@ -118,7 +91,7 @@ Test(waiting, nobody_is_refused_before_a_lease_was_measured)
     hg_lease *lease;
     pool = open_pool(hgi_private_server_url(server),
                      "{\"pool\": {\"max_size\": 1, \"min_idle\": 0, \"refuse_hopeless\": true}}");
-    cr_assert_eq(acquire(&lease, 20 * HGI_NS_PER_S, NULL), HG_OK);
+    cr_assert_eq(acquire_within(&lease, 20 * HGI_NS_PER_S, NULL), HG_OK);
     hg_release(lease, HG_OK);
 }
 
@@ -130,10 +103,10 @@ Test(waiting, a_full_queue_refuses_and_says_so)
                      "{\"pool\": {\"max_size\": 1, \"max_waiters\": 1}}");
     pthread_t waiter;
     hg_status waited = HG_ERR_CLOSED;
-    cr_assert_eq(acquire(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
+    cr_assert_eq(acquire_within(&held, 60 * HGI_NS_PER_S, NULL), HG_OK);
     cr_assert_eq(pthread_create(&waiter, NULL, wait_main, &waited), 0);
-    wait_for(one_waits, NULL, "a caller waits");
-    cr_assert_eq(acquire(&lease, 60 * HGI_NS_PER_S, &err), HG_ERR_POOL_TIMEOUT);
+    wait_for(so_many_wait, SO_MANY(1), "a caller waits");
+    cr_assert_eq(acquire_within(&lease, 60 * HGI_NS_PER_S, &err), HG_ERR_POOL_TIMEOUT);
     cr_assert_not_null(strstr(err.message, "pool.max_waiters"), "%s", err.message);
     hg_release(held, HG_OK);
     pthread_join(waiter, NULL);
