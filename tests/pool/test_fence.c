@@ -2,12 +2,15 @@
  * a newer one, and then another write, are acknowledged. */
 #include <criterion/criterion.h>
 
+#include <pthread.h>
 #include <string.h>
 
 #include "breaker/clock.h"
 #include "pool/fence.h"
+#include "pool/internal.h"
 #include "tests/pool/relay.h"
 #include "tests/pool/support.h"
+#include "tools/common/wire.h"
 
 static struct hgi_private_server *server;
 static struct relay *relay;
@@ -212,6 +215,77 @@ Test(fence, a_server_that_forbids_it_meanwhile_ends_the_call)
     cr_assert_eq(err.outcome, HG_OUTCOME_UNKNOWN);
     cr_assert_eq(err.cause, HG_ERR_TIMEOUT);
     cr_assert(value_is("none"), "neither attempt has run");
+}
+
+/* A server that is busy with a script while a fence is to be raised. */
+struct busy {
+    pthread_t thread;
+    bool began;
+    unsigned waits;
+};
+
+static void *script_main(void *arg)
+{
+    struct hgi_problem problem;
+    (void)arg;
+    struct hgi_wire *wire =
+        hgi_wire_open_unix(hgi_private_server_socket(server), 60 * HGI_NS_PER_S, &problem);
+    cr_assert_not_null(wire);
+    freeReplyObject(hgi_wire_command(wire, &problem, "EVAL %s 0", "while true do end"));
+    hgi_wire_close(wire);
+    return NULL;
+}
+
+static bool server_is_busy(void *arg)
+{
+    struct hgi_problem problem;
+    (void)arg;
+    redisReply *reply = hgi_private_server_command(server, &problem, "PING");
+    bool is = reply && reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "BUSY ", 5) == 0;
+    freeReplyObject(reply);
+    return is;
+}
+
+static void be_busy(void *arg, const struct hg_log_event *event)
+{
+    struct busy *busy = arg;
+    if (event->kind == HG_LOG_RETRY && !busy->began) {
+        busy->began = true;
+        run("CONFIG SET lua-time-limit 1");
+        cr_assert_eq(pthread_create(&busy->thread, NULL, script_main, NULL), 0);
+        wait_for(server_is_busy, NULL, "the server to be busy");
+    } else if (event->kind == HG_LOG_WAITING && busy->waits++ == 0) {
+        run("SCRIPT KILL");
+    }
+}
+
+Test(fence, a_server_that_is_busy_for_now_is_asked_again)
+{
+    struct busy busy = { .began = false };
+    struct hg_pool_options options = HG_POOL_OPTIONS_INIT;
+    struct hg_error err = HG_ERROR_INIT;
+    options.url = relay_url(relay);
+    options.log = be_busy;
+    options.log_arg = &busy;
+    pool = open_pool_with(&options,
+                          "{\"breaker\": {\"enabled\": false}, \"pool\": {\"max_size\": 3}, "
+                          "\"classes\": {\"write\": {\"attempt_timeout\": \"400ms\", \"deadline\": "
+                          "\"60s\"}}}");
+    connect_all();
+    relay_hold(relay);
+    cr_assert_eq(hg_command(pool, NULL, &err, "SET k old"), HG_OK, "%s", err.message);
+    cr_assert(busy.began);
+    pthread_join(busy.thread, NULL);
+    cr_assert_geq(busy.waits, 1);
+    wait_for(held_is_dead, NULL, "the server to close the old attempt's connection");
+    /* All may raise a fence as before. */
+    hg_lease *leases[3];
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(hg_acquire(pool, &leases[i], NULL, &err), HG_OK, "%s", err.message);
+    for (int i = 0; i < 3; i++) {
+        cr_assert(pool->slots[i].conn->can_fence);
+        hg_release(leases[i], HG_OK);
+    }
 }
 
 Test(fence_frames, a_number_of_a_server_that_is_no_more_kills_nobody)

@@ -209,6 +209,13 @@ Test(setup, a_subscription_of_resp3_has_its_messages)
     cr_assert_eq(hg_lease_reply(lease, &reply, &err), HG_OK, "%s", err.message);
     cr_assert_str_eq(reply->element[2]->str, "item");
     freeReplyObject(reply);
+    /* A message may be on its way, and would be taken for the reply. */
+    cr_assert_eq(hg_lease_command(lease, &reply, &err, "GET k"), HG_ERR_VALIDATION);
+    cr_assert_not_null(strstr(err.message, "messages arrive on this lease"), "%s", err.message);
+    cr_assert_eq(hg_lease_append(lease, &err, "GET k"), HG_ERR_VALIDATION);
+    cr_assert_eq(hg_lease_command(lease, &reply, &err, "UNSUBSCRIBE news"), HG_OK, "%s",
+                 err.message);
+    freeReplyObject(reply);
     hg_release(lease, HG_OK);
     reply = ask("GET k");
     cr_assert_eq(reply->type, REDIS_REPLY_NIL);

@@ -36,16 +36,21 @@ static void tear_down(void)
 TestSuite(breaker_tool, .init = set_up, .fini = tear_down);
 
 /* Its exit status; `output` is what it printed on both streams. */
-static int tool(const char *arguments)
+static int run_program(const char *program, const char *arguments)
 {
     char command[512];
-    snprintf(command, sizeof command, "'%s' %s 2>&1", BREAKER_TOOL, arguments);
+    snprintf(command, sizeof command, "'%s' %s 2>&1", program, arguments);
     FILE *pipe = popen(command, "r");
     cr_assert_not_null(pipe);
     output[fread(output, 1, sizeof output - 1, pipe)] = '\0';
     int status = pclose(pipe);
     cr_assert(WIFEXITED(status), "%s ended by a signal: %s", arguments, output);
     return WEXITSTATUS(status);
+}
+
+static int tool(const char *arguments)
+{
+    return run_program(BREAKER_TOOL, arguments);
 }
 
 static int on_it(const char *command, const char *options)
@@ -157,6 +162,19 @@ Test(breaker_tool, unlinks_and_then_finds_none)
     hg_permit permit;
     cr_assert(hg_breaker_admit(breaker, &permit));
     cr_assert_eq(on_it("show", ""), 0, "%s", output);
+}
+
+Test(breaker_tool, a_command_that_was_lost_to_an_unlink_is_no_success)
+{
+    static const char *const commands[] = { "open", "close", "disable" };
+    char arguments[64];
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        snprintf(arguments, sizeof arguments, "%s %s", commands[i], name);
+        cr_assert_eq(run_program(TOO_LATE_TOOL, arguments), 3, "%s", output);
+        cr_assert(printed("it was removed"), "%s", output);
+        hg_permit permit;
+        cr_assert(hg_breaker_admit(breaker, &permit)); /* and makes it anew */
+    }
 }
 
 Test(breaker_tool, usage_is_an_error_of_its_own_that_says_what_is_wrong)
