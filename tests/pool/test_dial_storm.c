@@ -16,6 +16,13 @@
 
 enum { CALLERS = 500, CONNECTIONS = 8, CONNECTING = 2, CUTS = 10 };
 
+/* Without a breaker: it would hold most of the callers back. */
+#define POLICY(max_connecting)                                                                  \
+    "{\"breaker\": {\"enabled\": false}, \"pool\": {\"max_size\": 8, \"connect_timeout\": "     \
+    "\"20s\","                                                                                  \
+    " \"max_connecting\": " max_connecting "}, \"classes\": {\"read\": {\"deadline\": \"60s\"," \
+    " \"attempt_timeout\": \"20s\"}}}"
+
 static hg_pool *pool;
 static _Atomic bool stop;
 static _Atomic unsigned well[CALLERS]; /* written by the caller; calls that went well */
@@ -100,12 +107,11 @@ int main(void)
         hgi_wire_open_unix(hgi_private_server_socket(server), 60 * HGI_NS_PER_S, &problem);
     require(wire != NULL);
     other_sockets = open_sockets();
-    /* Without a breaker: it would hold most of the callers back. */
-    pool = open_pool(
-        hgi_private_server_url(server),
-        "{\"pool\": {\"max_size\": 8, \"max_connecting\": 2, \"connect_timeout\": \"20s\"},"
-        " \"breaker\": {\"enabled\": false}, \"classes\": {\"read\": {"
-        "\"attempt_timeout\": \"20s\", \"deadline\": \"60s\"}}}");
+    /* First with more dialers than may dial then: what holds them back is the limit of today. */
+    pool = open_pool(hgi_private_server_url(server), POLICY("8"));
+    hg_policy *policy = parse_policy(POLICY("2"));
+    require(hg_pool_reload(pool, policy, NULL) == HG_OK);
+    hg_policy_drop(policy);
     require(pthread_attr_init(&small) == 0);
     require(pthread_attr_setstacksize(&small, 512 * 1024) == 0);
     require(pthread_create(&watcher, NULL, watcher_main, NULL) == 0);
