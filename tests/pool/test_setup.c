@@ -222,6 +222,27 @@ Test(setup, a_subscription_of_resp3_has_its_messages)
     freeReplyObject(reply);
 }
 
+Test(setup, a_subscription_that_was_refused_leaves_the_connection_to_commands)
+{
+    struct hgi_problem problem;
+    struct hg_error err = HG_ERROR_INIT;
+    hg_lease *lease;
+    freeReplyObject(
+        hgi_private_server_command(server, &problem, "ACL SETUSER %s resetchannels", "default"));
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"server\": {\"resp\": 3}, \"pool\": {\"max_size\": 1}}");
+    cr_assert_eq(hg_acquire(pool, &lease, NULL, &err), HG_OK, "%s", err.message);
+    cr_assert_eq(hg_lease_command(lease, NULL, &err, "SUBSCRIBE news"), HG_ERR_SERVER);
+    cr_assert_str_eq(err.server_code, "NOPERM");
+    hg_release(lease, HG_OK);
+    cr_assert_eq(hg_acquire(pool, &lease, NULL, &err), HG_OK, "%s", err.message);
+    cr_assert_eq(hg_lease_command(lease, NULL, &err, "GET k"), HG_OK, "%s", err.message);
+    hg_release(lease, HG_OK);
+    struct hg_pool_stats stats = HG_POOL_STATS_INIT;
+    hg_pool_read_stats(pool, &stats);
+    cr_assert_eq(stats.dials, 1);
+}
+
 #else
 
 Test(setup, resp3_is_refused_with_what_it_needs)
