@@ -10,7 +10,9 @@
  * else now. Numbers only grow while a server lives: where the new connection was begun after the old
  * one stood and yet has the lower number, the old one died with its server, and nobody is killed. What
  * is left: a server that is restarted and has within the length of one call given out more numbers than
- * the old one had; then a client of the same number is cut off once.
+ * the old one had; then a client of the same number is cut off once. Its address would tell the two apart
+ * (CLIENT KILL ID ... ADDR ...), but has to be asked for on every connection and says nothing on a unix
+ * socket; the user's name could have changed on a lease, and the old attempt would then be missed.
  */
 #include "pool/fence.h"
 
