@@ -171,11 +171,12 @@ short_runs() {
     fi
 }
 
+# In the options of the sanitizers a path is quoted: it may hold spaces.
 stage_asan() {
     build asan
     new_findings
-    export ASAN_OPTIONS="log_path=$findings/asan:detect_leaks=1:detect_stack_use_after_return=1"
-    export UBSAN_OPTIONS="log_path=$findings/ubsan:halt_on_error=1:print_stacktrace=1"
+    export ASAN_OPTIONS="log_path='$findings/asan':detect_leaks=1:detect_stack_use_after_return=1"
+    export UBSAN_OPTIONS="log_path='$findings/ubsan':halt_on_error=1:print_stacktrace=1"
     ctest --test-dir "$root/build/asan" --output-on-failure --no-tests=error -j "$jobs" || {
         no_findings
         die 'tests failed under AddressSanitizer.'
@@ -200,7 +201,7 @@ stage_tsan() {
     build tsan
     find_fixed_addresses
     new_findings
-    export TSAN_OPTIONS="log_path=$findings/tsan:second_deadlock_stack=1:exitcode=66"
+    export TSAN_OPTIONS="log_path='$findings/tsan':second_deadlock_stack=1:exitcode=66"
     "${fixed[@]}" ctest --test-dir "$root/build/tsan" --output-on-failure --no-tests=error \
         -j "$jobs" || {
         no_findings
