@@ -198,6 +198,9 @@ static bool measure_get(struct results *results, pid_t server, bool quiet,
 static bool measure(struct results *results, bool quiet, struct hgi_problem *problem)
 {
     struct hgi_private_server *server;
+    /* First, while this process has no thread: names are asked in a child of it. */
+    if (results->deadline_wanted && !hgi_deadline_run(&results->deadline, quiet, problem))
+        return false;
     if (!hgi_private_server_start(&server, NULL, problem))
         return false;
     hgi_bench_use_server(server);
@@ -213,8 +216,6 @@ static bool measure(struct results *results, bool quiet, struct hgi_problem *pro
         well = measure_get(results, hgi_private_server_pid(server), quiet, problem);
     if (well && results->curve_wanted)
         well = hgi_curve_run(&results->curve, quiet, problem);
-    if (well && results->deadline_wanted)
-        well = hgi_deadline_run(&results->deadline, quiet, problem);
     hgi_private_server_free(server);
     return well;
 }

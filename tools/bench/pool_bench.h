@@ -79,6 +79,7 @@ struct hgi_deadline {
     struct hgi_deadline_case of[HGI_DEADLINE_CASES];
 };
 
+/* Forks, so it is called before the process has threads. */
 bool hgi_deadline_run(struct hgi_deadline *deadline, bool quiet, struct hgi_problem *problem);
 
 /* Whether each of its calls ended in time; one that was not measured has not failed to. */
