@@ -77,7 +77,7 @@ stage_house() {
         policy '^#include.*("(pool|tools)/|hiredis|<herdgate/(pool|stats|herdgate)\.h)'
     rule 'pool/ does not know tools/' pool '^#include.*"tools/'
     rule 'what is to be done is done, or is no comment' \
-        include breaker policy pool tools tests '\<(TODO|FIXME)\>'
+        include breaker policy pool tools tests '\<(TO[D]O|FIX[M]E)\>'
     long=$(cd -- "$root" && find include breaker policy pool tools tests -name '*.[ch]' \
         -exec awk 'END { if (NR > 500) print "  | " FILENAME ": " NR " lines" }' {} \;)
     if [[ -n $long ]]; then

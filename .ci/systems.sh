@@ -74,7 +74,7 @@ try_system() {
     cp -a -- "$base/." "$system"
     copy_network "$system"
     # Through a bundle, so that it does not matter who owns the checkout.
-    git -c safe.directory="$root" -C "$root" bundle create --quiet "$system/root/herdgate.bundle" HEAD
+    git -c safe.directory="$root" -C "$root" bundle create --quiet "$system/srv/herdgate.bundle" HEAD
     in_system "$system" "$debs" "$in_a_fresh_clone $script" || status=$?
     return "$status"
 }
@@ -82,8 +82,8 @@ try_system() {
 # What the scripts of the stages begin with; the rest of the file's quotes are expanded there too.
 # shellcheck disable=SC2016
 in_a_fresh_clone='
-clone="/root/a fresh clone"
-cd /root
+clone="/srv/a fresh clone"
+cd /srv
 git -c init.defaultBranch=main -c advice.detachedHead=false clone --quiet herdgate.bundle "$clone"
 cd /
 
@@ -119,25 +119,25 @@ stage_debian_12() {
 stage_debian_13() {
     try_system trixie '"$clone/tests/run"
         if DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends \
-            valkey-tools >/root/valkey.log 2>&1; then
+            valkey-tools >/srv/valkey.log 2>&1; then
             # The server itself, under the name of its checking tool.
             HERDGATE_REDIS_SERVER=/usr/bin/valkey-check-rdb \
                 "$clone/tests/run" -R "^test_pool_(command|dirt|faults|fence|lease|raw|setup|tls)$"
         else
-            tail -n 3 /root/valkey.log
+            tail -n 3 /srv/valkey.log
             echo "  skipped: Valkey cannot be installed there"
         fi
         if DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends \
-            systemtap-sdt-dev >/root/probes.log 2>&1; then
-            { cmake -G Ninja -S "$clone" -B /root/probes -DHERDGATE_USDT=ON -DHERDGATE_WERROR=ON \
-                -DHERDGATE_TESTS=OFF -DHERDGATE_TOOLS=OFF && cmake --build /root/probes; } \
-                >/root/probes.log 2>&1 || {
-                tail -n 40 /root/probes.log
+            systemtap-sdt-dev >/srv/probes.log 2>&1; then
+            { cmake -G Ninja -S "$clone" -B /srv/probes -DHERDGATE_USDT=ON -DHERDGATE_WERROR=ON \
+                -DHERDGATE_TESTS=OFF -DHERDGATE_TOOLS=OFF && cmake --build /srv/probes; } \
+                >/srv/probes.log 2>&1 || {
+                tail -n 40 /srv/probes.log
                 exit 1
             }
-            "$clone/tests/pool/check_probes" /root/probes/libherdgate.so "$clone/README.md" ON
+            "$clone/tests/pool/check_probes" /srv/probes/libherdgate.so "$clone/README.md" ON
         else
-            tail -n 3 /root/probes.log
+            tail -n 3 /srv/probes.log
             echo "  skipped: sys/sdt.h cannot be installed there"
         fi'
 }
@@ -154,8 +154,8 @@ stage_cbmc() {
     ) || skip 'a Debian 13, which has a CBMC that is recent enough, cannot be made here'
     try_system trixie '
         { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install --yes \
-            --no-install-recommends cbmc cadical gcc libc6-dev; } >/root/apt.log 2>&1 || {
-            tail -n 3 /root/apt.log
+            --no-install-recommends cbmc cadical gcc libc6-dev; } >/srv/apt.log 2>&1 || {
+            tail -n 3 /srv/apt.log
             echo "  skipped: CBMC cannot be installed there"
             exit '"$skipped"'
         }
