@@ -7,8 +7,8 @@
 
 #include <herdgate/breaker.h>
 
-/* Flag: admitted only where no probe's place is taken for it (closed, forced closed, disabled): for
- * blocking commands, whose result says nothing soon enough, and for dialers. */
+/* Flag: admitted only where no probe's place is taken for it (closed, forced closed, disabled): for who
+ * asks for himself and not for a call, as a pool's dialers do. */
 #define HGI_ADMIT_NO_PROBE 1U
 
 /* hg_breaker_admit() with flags. */

@@ -120,7 +120,8 @@ struct hg_trace {
 #define HG_TRACE_INIT HG_INIT_STRUCT(hg_trace)
 
 typedef enum hg_log_kind {
-    HG_LOG_RETRY = 0,       /* an attempt failed; another follows after delay_ns */
+    HG_LOG_RETRY = 0,       /* an attempt failed; another follows after delay_ns, if the breaker
+                               lets it pass then. The budget has been asked before */
     HG_LOG_IGNORED = 1,     /* a failure was ignored, as the policy says */
     HG_LOG_WAITING = 2,     /* wait_and_retry: the call waits for its condition */
     HG_LOG_BREAKER = 3,     /* the breaker changed its state; see `breaker` */
@@ -155,7 +156,14 @@ typedef bool (*hg_condition_fn)(void *arg);
 /* A retry budget that several runs share; see hg_budget_new(). */
 typedef struct hg_budget hg_budget;
 
-/* Make a retry budget with the settings of `policy`, or free it. Pools have their own. Since 0.1 */
+/* Make a retry budget with the settings of `policy`, which is not kept, or free one that nobody uses any
+ * more (NULL does nothing). Calls and time fill it; a retry takes a token when it is decided on, holds it
+ * while it waits, and gives it back if it is refused by others then. Pools have their own.
+ *
+ * Ownership  *out is the caller's, for hg_budget_free().
+ * Threads    any; any number of runs may share one.
+ * Errors     HG_ERR_VALIDATION: NULL; HG_ERR_NO_MEMORY; *out is NULL.
+ * Since      0.1 */
 HG_API hg_status hg_budget_new(hg_budget **out, const hg_policy *policy, struct hg_error *err);
 HG_API void hg_budget_free(hg_budget *budget);
 
@@ -182,7 +190,7 @@ struct hg_run_options {
     const char *operation;     /* a name for messages; NULL: "run" */
     const char *key;           /* for messages; may be NULL */
     hg_breaker *breaker;       /* asked before each attempt, told after it; NULL: none */
-    hg_budget *budget;         /* asked before each retry; NULL: none */
+    hg_budget *budget;         /* asked before each retry is waited for; NULL: none */
     int64_t deadline_ns;       /* for the whole call, from its start; 0: the class's; < 0: none */
     hg_condition_fn condition; /* of wait_and_retry; NULL: it waits one poll interval */
     void *condition_arg;
