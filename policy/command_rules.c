@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "policy/waits.h"
+
 typedef void rule_fn(const struct hgi_arguments *a, struct hgi_command_facts *facts);
 
 size_t hgi_argument_length(const struct hgi_arguments *a, int index)
@@ -78,57 +80,26 @@ static bool read_integer(const struct hgi_arguments *a, int index, long *out)
     return true;
 }
 
-/* Digits with an optional point and exponent, as the server reads a timeout, in units of `unit_ns`.
- * Our own because strtod() asks the locale what a point is. Sets: 0 as -1, for ever; what is none
- * or negative as 0, since the server refuses it at once; what is too long at the longest. */
-static int64_t read_duration(const struct hgi_arguments *a, int index, int64_t unit_ns)
+/* How long it waits by an argument that is a time; none if it is missing. */
+static int64_t read_wait(const struct hgi_arguments *a, int index,
+                         int64_t (*read)(const char *text, size_t length))
 {
-    if (index < 1 || index >= a->argc)
-        return 0;
-    const char *text = a->argv[index], *end = text + hgi_argument_length(a, index);
-    const double longest = 4e18;
-    double value = 0, place = 1;
-    int exponent = 0, digits = 0;
-    bool negative_exponent = false;
-    if (text < end && *text == '+')
-        text++;
-    for (; text < end && *text >= '0' && *text <= '9'; text++, digits++)
-        value = value * 10 + (*text - '0');
-    if (text < end && *text == '.')
-        for (text++; text < end && *text >= '0' && *text <= '9'; text++, digits++)
-            value += (*text - '0') * (place /= 10);
-    if (digits > 0 && text + 1 < end && (*text == 'e' || *text == 'E')) {
-        text++;
-        if (text + 1 < end && (*text == '+' || *text == '-'))
-            negative_exponent = *text++ == '-';
-        for (; text < end && *text >= '0' && *text <= '9'; text++)
-            exponent = exponent < 1000 ? exponent * 10 + (*text - '0') : exponent;
-    }
-    if (text != end || digits == 0)
-        return 0;
-    if (value == 0)
-        return -1;
-    for (; exponent > 0; exponent--)
-        value = negative_exponent ? value / 10 : value * 10;
-    value *= (double)unit_ns;
-    if (value < 1)
-        return 1;
-    return value < longest ? (int64_t)value : (int64_t)longest;
+    return index >= 1 && index < a->argc ? read(a->argv[index], hgi_argument_length(a, index)) : 0;
 }
 
 static void block_last_seconds(const struct hgi_arguments *a, struct hgi_command_facts *facts)
 {
-    facts->block_ns = read_duration(a, a->argc - 1, 1000000000);
+    facts->block_ns = read_wait(a, a->argc - 1, hgi_wait_seconds);
 }
 
 static void block_first_seconds(const struct hgi_arguments *a, struct hgi_command_facts *facts)
 {
-    facts->block_ns = read_duration(a, 1, 1000000000);
+    facts->block_ns = read_wait(a, 1, hgi_wait_seconds);
 }
 
 static void block_last_milliseconds(const struct hgi_arguments *a, struct hgi_command_facts *facts)
 {
-    facts->block_ns = read_duration(a, a->argc - 1, 1000000);
+    facts->block_ns = read_wait(a, a->argc - 1, hgi_wait_milliseconds);
 }
 
 /* SET key value [options]: who gives a condition, or asks for the old value, asks who won. */
@@ -362,7 +333,7 @@ static void xread(const struct hgi_arguments *a, struct hgi_command_facts *facts
     for (int i = 1; i < a->argc && !hgi_argument_is(a, i, "STREAMS"); i++) {
         if (hgi_argument_is(a, i, "BLOCK")) {
             facts->kind = HGI_CLASS_BLOCKING;
-            facts->block_ns = read_duration(a, ++i, 1000000);
+            facts->block_ns = read_wait(a, ++i, hgi_wait_milliseconds);
         } else if (hgi_argument_is(a, i, "COUNT") || hgi_argument_is(a, i, "CLAIM")) {
             i += 1;
         } else if (hgi_argument_is(a, i, "GROUP")) {
