@@ -284,8 +284,6 @@ static hg_status revive(hg_pool *pool, struct hg_error *err)
     hg_status status = hgi_descriptors_open(pool, err);
     if (status != HG_OK)
         return status;
-    if (pool->own_breaker && hg_breaker_state_now(pool->breaker) == HG_BREAKER_HALF_OPEN)
-        hg_breaker_reset(pool->breaker); /* its probes are the parent's */
     hg_policy *policy = hgi_policy_hold(pool);
     pthread_mutex_lock(&pool->mutex);
     /* [K2] release: all of the above; pairs with [K2] in hgi_call_enter(). */
@@ -302,13 +300,33 @@ static hg_status revive(hg_pool *pool, struct hg_error *err)
     return status;
 }
 
+/* The copy of a half-open breaker may await probes that are the parent's, and would await them until
+ * their lease ends. One that is shared is no copy: the parent's probes end there. */
+static void forget_probes(hg_pool *pool)
+{
+    hg_policy *policy = hgi_policy_hold(pool);
+    const bool is_copy = pool->own_breaker && policy->settings.breaker_shared[0] == '\0';
+    hg_policy_drop(policy);
+    if (!is_copy)
+        return;
+    struct hg_breaker_snapshot seen = { .size = sizeof seen };
+    hg_breaker_take_snapshot(pool->breaker, &seen);
+    if (seen.state == HG_BREAKER_HALF_OPEN && seen.probes_issued > seen.probes_succeeded)
+        hg_breaker_reset(pool->breaker);
+}
+
 hg_status hgi_fork_revive(hg_pool *pool, struct hg_error *err)
 {
     hg_status status = HG_OK;
+    int cancel = hgi_cancel_off();
     pthread_mutex_lock(&pool->changing);
     /* relaxed: it changes from HGI_FORKED under `changing` only. */
-    if (atomic_load_explicit(&pool->closing, memory_order_relaxed) == HGI_FORKED)
+    const bool is_mine = atomic_load_explicit(&pool->closing, memory_order_relaxed) == HGI_FORKED;
+    if (is_mine)
         status = revive(pool, err);
     pthread_mutex_unlock(&pool->changing);
+    if (is_mine && status == HG_OK)
+        forget_probes(pool); /* with no lock held: its listeners may come back into the pool */
+    hgi_cancel_restore(cancel);
     return status;
 }

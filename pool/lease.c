@@ -335,6 +335,7 @@ static void function_attempt(void *arg, struct hgi_attempt *attempt)
         run_function(call, lease, attempt);
         hgi_attempt_note(&call->fence, lease, attempt);
     }
+    attempt->keeps_permit = take.slot->inherited; /* in a child that it forked: the parent tells */
     attempt->ended_ns = hgi_now_ns();
     attempt->server_ns = attempt->ended_ns - began_ns;
     hgi_lease_end(lease, attempt->ended_ns);
