@@ -239,17 +239,19 @@ hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *options, hg_
     hg_pool *pool = allocate(policy->settings.pool.max_size);
     if (!pool)
         return hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a pool");
+    int cancel = hgi_cancel_off();
     hg_status status = make_parts(pool, &given, policy, err);
     if (status == HG_OK)
         status = hgi_threads_start(pool, policy->settings.pool.max_connecting, err);
-    if (status != HG_OK) {
+    if (status == HG_OK) {
+        hgi_error_clear(err);
+        *out = pool;
+    } else {
         pool->event = NULL; /* of a pool that was never opened */
         hgi_pool_free(pool);
-        return status;
     }
-    hgi_error_clear(err);
-    *out = pool;
-    return HG_OK;
+    hgi_cancel_restore(cancel);
+    return status;
 }
 
 static hg_status drained_too_late(const hg_pool *pool, struct hg_error *err)
@@ -325,5 +327,5 @@ hg_status hg_pool_close(hg_pool *pool, int64_t drain_timeout_ns, struct hg_error
 
 hg_breaker *hg_pool_breaker(hg_pool *pool)
 {
-    return pool->breaker;
+    return pool ? pool->breaker : NULL;
 }

@@ -258,6 +258,7 @@ hg_status hg_pool_reload(hg_pool *pool, hg_policy *policy, struct hg_error *err)
     struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
     if (!snapshot)
         return HG_ERR_CLOSED;
+    int cancel = hgi_cancel_off();
     pthread_mutex_lock(&pool->changing);
     hg_status status = HG_OK;
     if (pool->own_breaker || !pool->breaker)
@@ -272,8 +273,10 @@ hg_status hg_pool_reload(hg_pool *pool, hg_policy *policy, struct hg_error *err)
     if (status == HG_OK) {
         hgi_error_clear(err);
         hgi_pool_tell(pool, (struct hg_pool_event) { .kind = HG_EVENT_RELOADED });
+        hgi_serve_queue(pool); /* slots may be in use again that stayed free */
         hgi_keeper_wake(pool); /* what has become too many, too old or outdated goes now */
     }
     hgi_call_leave(snapshot);
+    hgi_cancel_restore(cancel);
     return status;
 }

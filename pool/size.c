@@ -5,6 +5,7 @@
  * remembers its own.
  */
 #include "breaker/error.h"
+#include "pool/cancel.h"
 #include "pool/internal.h"
 
 static void set_size(hg_pool *pool, uint32_t size)
@@ -38,6 +39,7 @@ hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err)
     struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
     if (!snapshot)
         return HG_ERR_CLOSED;
+    int cancel = hgi_cancel_off();
     pthread_mutex_lock(&pool->mutex);
     hgi_resize(pool, max_size);
     pthread_mutex_unlock(&pool->mutex);
@@ -45,6 +47,7 @@ hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err)
     hgi_serve_queue(pool); /* slots may be in use again that stayed free */
     hgi_keeper_wake(pool); /* what is idle and too many goes now */
     hgi_call_leave(snapshot);
+    hgi_cancel_restore(cancel);
     hgi_error_clear(err);
     return HG_OK;
 }
@@ -57,6 +60,7 @@ static hg_status set_suspended(hg_pool *pool, const char *name, bool suspended,
     struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
     if (!snapshot)
         return HG_ERR_CLOSED;
+    int cancel = hgi_cancel_off();
     pthread_mutex_lock(&pool->mutex);
     const bool changed = pool->suspended != suspended;
     if (changed) {
@@ -70,6 +74,7 @@ static hg_status set_suspended(hg_pool *pool, const char *name, bool suspended,
     hgi_serve_queue(pool); /* slots may be in use again that stayed free */
     hgi_keeper_wake(pool);
     hgi_call_leave(snapshot);
+    hgi_cancel_restore(cancel);
     hgi_error_clear(err);
     return HG_OK;
 }

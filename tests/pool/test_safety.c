@@ -204,6 +204,65 @@ Test(safety, a_thread_is_cancelled_after_its_call_and_not_in_it)
     close_pool(pool);
 }
 
+static void resize_it(void)
+{
+    cr_assert_eq(hg_pool_resize(pool, 3, NULL), HG_OK);
+}
+
+static void suspend_it(void)
+{
+    cr_assert_eq(hg_pool_suspend(pool, NULL), HG_OK);
+}
+
+static void resume_it(void)
+{
+    cr_assert_eq(hg_pool_resume(pool, NULL), HG_OK);
+}
+
+static void reload_it(void)
+{
+    hg_policy *policy = parse_policy("{\"pool\": {\"max_size\": 4}, " PATIENT "}");
+    cr_assert_eq(hg_pool_reload(pool, policy, NULL), HG_OK);
+    hg_policy_drop(policy);
+}
+
+static void lease_it(void)
+{
+    hg_lease *lease = acquire();
+    cr_assert_not_null(hg_lease_context(lease)); /* so it is closed when it comes back */
+    hg_release(lease, HG_OK);
+}
+
+/* What it does has been asked to end before it begins. */
+static void *doomed_main(void *arg)
+{
+    void (*const *what)(void) = arg;
+    pthread_cancel(pthread_self());
+    (*what)();
+#ifdef __SANITIZE_ADDRESS__ /* as above */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    return PTHREAD_CANCELED;
+#endif
+    pthread_testcancel();
+    return NULL;
+}
+
+Test(safety, a_thread_that_is_cancelled_leaves_nothing_of_what_it_did_to_the_pool_half_done)
+{
+    static void (*const things[])(void) = { resize_it, suspend_it, resume_it, reload_it, lease_it };
+    open_logged("{\"pool\": {\"max_size\": 2}, " PATIENT "}");
+    for (size_t i = 0; i < sizeof things / sizeof things[0]; i++) {
+        pthread_t thread;
+        void *result;
+        cr_assert_eq(pthread_create(&thread, NULL, doomed_main, (void *)(uintptr_t)&things[i]), 0);
+        pthread_join(thread, &result);
+        cr_assert_eq(result, PTHREAD_CANCELED);
+        cr_assert(hgi_nobody_inside(pool), "thing %zu is still inside", i);
+    }
+    cr_assert_eq(stats_now().max_size, 4);
+    close_pool(pool);
+}
+
 /* --- suspend and resume --- */
 
 static void *call_main(void *arg)
