@@ -134,7 +134,8 @@ struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
     slot->conn->takes_push = false;
     /* relaxed: read for statistics and messages only. */
     atomic_store_explicit(&slot->leased_ns, now_ns, memory_order_relaxed);
-    atomic_store_explicit(&slot->holder, hgi_thread_id(), memory_order_relaxed);
+    /* [P8] release: since when; pairs with [P8] in warn_of_lease(). */
+    atomic_store_explicit(&slot->holder, hgi_thread_id(), memory_order_release);
     hgi_bump(&slot->counters.acquired);
     return lease;
 }

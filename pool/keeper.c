@@ -33,6 +33,12 @@ void hgi_keeper_watch(hg_pool *pool, const struct hgi_slot *slot)
     (void)epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, slot->conn->context->fd, &event);
 }
 
+static bool is_closing(const hg_pool *pool)
+{
+    /* relaxed: the eventfd that is written after it wakes us to look again. */
+    return atomic_load_explicit(&pool->closing, memory_order_relaxed) != 0;
+}
+
 void hgi_keeper_wake(hg_pool *pool)
 {
     const uint64_t one = 1;
@@ -46,7 +52,7 @@ void hgi_keeper_wake(hg_pool *pool)
 static bool own_idle(struct hgi_slot *slot)
 {
     uint32_t expected = HGI_SLOT_FREE;
-    /* [P4] acquire: the connection as its last owner left it; pairs with [P4] in make_free(). */
+    /* [P4] acquire: the connection as its last owner left it; pairs with [P4] in hgi_slot_free(). */
     return atomic_compare_exchange_strong_explicit(&slot->state, &expected, HGI_SLOT_KEEPER,
                                                    memory_order_acquire, memory_order_relaxed);
 }
@@ -73,7 +79,8 @@ static void on_hang_up(hg_pool *pool, struct hgi_slot *slot, uint32_t id)
     log_lost(pool, "the server closed an idle connection; it is replaced when needed");
 }
 
-/* PING on an owned connection that has been silent for long. */
+/* PING on an owned connection that has been silent for long. An error is an answer, too; anything else
+ * was meant for somebody else. */
 static bool answers_ping(const struct hgi_pool_settings *settings, struct hgi_conn *conn)
 {
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
@@ -83,8 +90,11 @@ static bool answers_ping(const struct hgi_pool_settings *settings, struct hgi_co
     struct hgi_io io = hgi_conn_send(conn, ping, sizeof ping - 1, &span);
     if (io.kind == HGI_IO_OK)
         io = hgi_conn_receive(conn, &reply, &span);
+    const bool answered = io.kind == HGI_IO_OK &&
+                          (reply->type == REDIS_REPLY_ERROR ||
+                           (reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "PONG") == 0));
     freeReplyObject(reply);
-    return io.kind == HGI_IO_OK;
+    return answered;
 }
 
 static bool passed(int64_t now_ns, int64_t since_ns, int64_t limit_ns)
@@ -143,9 +153,11 @@ static void inspect_idle(hg_pool *pool, const struct hgi_pool_settings *settings
 static void warn_of_lease(hg_pool *pool, const struct hgi_pool_settings *settings,
                           struct hgi_slot *slot, int64_t now_ns)
 {
+    /* [P8] acquire: a holder's own beginning, not that of the lease before; pairs with [P8] in
+     * hgi_lease_begin(). */
+    int32_t holder = atomic_load_explicit(&slot->holder, memory_order_acquire);
     /* relaxed: a picture for people. */
     int64_t since_ns = atomic_load_explicit(&slot->leased_ns, memory_order_relaxed);
-    int32_t holder = atomic_load_explicit(&slot->holder, memory_order_relaxed);
     if (holder == 0 || slot->warned_ns == since_ns ||
         !passed(now_ns, since_ns, settings->lease_warning_ns))
         return;
@@ -181,7 +193,8 @@ static void sweep(hg_pool *pool, const struct hgi_pool_settings *settings)
     pthread_mutex_unlock(&pool->mutex);
     uint32_t spare = connected > floor ? connected - floor : 0;
     uint32_t unused = look_at_usage(pool, settings, now_ns, connected);
-    for (uint32_t i = 0; i < hgi_size_reached(pool); i++) {
+    /* A server that says nothing is awaited once for each connection; closing awaits one of them. */
+    for (uint32_t i = 0; i < hgi_size_reached(pool) && !is_closing(pool); i++) {
         inspect_idle(pool, settings, &pool->slots[i], now_ns, &spare, &unused);
         warn_of_lease(pool, settings, &pool->slots[i], now_ns);
     }
@@ -215,12 +228,6 @@ static bool handle_events(hg_pool *pool, const struct epoll_event *events, int c
         }
     }
     return woken;
-}
-
-static bool is_closing(const hg_pool *pool)
-{
-    /* relaxed: the eventfd that is written after it wakes us to look again. */
-    return atomic_load_explicit(&pool->closing, memory_order_relaxed) != 0;
 }
 
 /* The pool is closing: wait for the last, then let close know, or finish in its place. */

@@ -86,8 +86,9 @@ static void describe_holders(const hg_pool *pool, int64_t now_ns, char *text, si
     int32_t holder = 0;
     for (uint32_t i = 0; i < hgi_size_reached(pool); i++) {
         const struct hgi_slot *slot = &pool->slots[i];
+        /* [P8] acquire: as in warn_of_lease(); pairs with [P8] in hgi_lease_begin(). */
+        int32_t thread = atomic_load_explicit(&slot->holder, memory_order_acquire);
         /* relaxed: a picture for people. */
-        int32_t thread = atomic_load_explicit(&slot->holder, memory_order_relaxed);
         int64_t since_ns = atomic_load_explicit(&slot->leased_ns, memory_order_relaxed);
         if (thread == 0)
             continue;

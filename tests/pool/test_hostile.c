@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "breaker/clock.h"
-#include "pool/conn.h"
+#include "pool/internal.h"
 #include "tests/pool/hostile.h"
 #include "tests/pool/support.h"
 
@@ -313,6 +313,30 @@ Test(hostile, another_protocol_is_protocol)
     open_with(speak_http, "", "30s");
     expect(HG_ERR_PROTOCOL, &err);
     cr_assert_eq(err.severity, HG_SEVERITY_CRITICAL);
+}
+
+/* --- it answers something else --- */
+
+static void answer_with_a_number(struct hostile *hostile, int fd)
+{
+    (void)hostile;
+    while (hostile_hear(fd, "PING\r\n"))
+        hostile_say(fd, ":1\r\n");
+}
+
+static bool a_silent_one_went(void *arg)
+{
+    (void)arg;
+    return atomic_load(&pool->counters.retired[HG_RETIRED_SILENT]) > 0;
+}
+
+Test(hostile, what_is_no_answer_to_ping_keeps_no_connection)
+{
+    server = hostile_start(answer_with_a_number);
+    pool = open_pool(hostile_url(server),
+                     "{\"server\": {\"proxy\": true}, \"pool\": {\"max_size\": 1, "
+                     "\"min_idle\": 1, \"keepalive\": \"50ms\"}}");
+    wait_for(a_silent_one_went, NULL, "the keeper closes what answers with something else");
 }
 
 /* --- it goes away --- */

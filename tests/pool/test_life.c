@@ -108,6 +108,39 @@ Test(life, a_silent_server_is_found_by_keepalive_and_a_well_one_keeps_its_connec
     use();
 }
 
+static bool keeper_has_one(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 8; i++)
+        if (atomic_load(&pool->slots[i].state) == HGI_SLOT_KEEPER)
+            return true;
+    return false;
+}
+
+static bool keeper_asks(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20; i++, sleep_ms(5)) /* it only looks at one that has been used of late */
+        if (!keeper_has_one(NULL))
+            return false;
+    return true;
+}
+
+Test(life, closing_does_not_wait_for_the_answer_of_a_silent_server_on_each_connection)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 8, \"min_idle\": 8, \"keepalive\": \"200ms\", "
+                     "\"connect_timeout\": \"4s\"}, " PATIENT "}");
+    warm_up(8);
+    hgi_private_server_pause(server);
+    wait_for(keeper_asks, NULL, "the keeper waits for an answer");
+    hg_pool *closing = pool;
+    pool = NULL;
+    cr_assert_eq(hg_pool_close(closing, 20 * HGI_NS_PER_S, &err), HG_OK, "%s", err.message);
+    hgi_private_server_resume(server);
+}
+
 Test(life, a_read_only_server_ends_the_epoch_of_all_connections)
 {
     struct hgi_problem problem;
