@@ -273,16 +273,14 @@ static hg_status allow(const struct hgi_command *command, const struct hgi_call 
     return HG_OK;
 }
 
-/* Run formatted bytes, and free them. */
-static hg_status run_formatted(hg_pool *pool, struct hgi_snapshot *snapshot,
-                               const struct hg_call_options *options, redisReply **reply,
-                               struct hg_error *err, char *bytes, size_t length)
+/* Run the frame's command. */
+static hg_status run_frame(hg_pool *pool, struct hgi_snapshot *snapshot,
+                           const struct hg_call_options *options, redisReply **reply,
+                           struct hg_error *err, const struct hgi_frame *frame)
 {
     /* Field by field: what need not be cleared is most of it. */
     struct hgi_command command;
     hgi_fields_begin(&command, sizeof command);
-    command.bytes = bytes;
-    command.length = length;
     struct command_call arg;
     arg.pool = pool;
     arg.snapshot = snapshot;
@@ -291,8 +289,9 @@ static hg_status run_formatted(hg_pool *pool, struct hgi_snapshot *snapshot,
     arg.fence.count = 0;
     struct hgi_call call;
     struct hg_call_options given = HG_CALL_OPTIONS_INIT;
-    hg_status status = hgi_command_inspect(&command, snapshot->settings, err);
-    if (status == HG_OK && options)
+    hg_status status = HG_OK;
+    hgi_command_inspect(&command, frame, snapshot->settings);
+    if (options)
         status = hgi_call_options_read(&given, options, snapshot->settings, &command.op_class, err);
     if (status == HG_OK) {
         hgi_call_prepare(&call, pool, snapshot, &given);
@@ -308,21 +307,7 @@ static hg_status run_formatted(hg_pool *pool, struct hgi_snapshot *snapshot,
         hgi_copy_text(err->operation, sizeof err->operation, command.name);
         hgi_copy_text(err->endpoint, sizeof err->endpoint, snapshot->endpoint->text);
     }
-    redisFreeCommand(bytes);
     return status;
-}
-
-/* What hiredis's formatting functions return when they fail: -1 for memory or format (0.14.1), -1 for
- * memory and -2 for format (1.x). */
-static hg_status not_formatted(long long result, struct hg_error *err)
-{
-    if (result == -1)
-        return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "the command cannot be formatted: a wrong format string, or out of "
-                             "memory");
-    return hgi_error_set(err, HG_ERR_VALIDATION,
-                         "the format string is not valid; %%s takes a string, %%b a pointer and a "
-                         "size_t");
 }
 
 static hg_status no_pool(const char *what, struct hg_error *err)
@@ -341,11 +326,12 @@ hg_status hg_vcommand(hg_pool *pool, redisReply **reply, struct hg_error *err, c
     if (!snapshot)
         return HG_ERR_CLOSED;
     int cancel = hgi_cancel_off();
-    char *bytes = NULL;
-    int length = redisvFormatCommand(&bytes, format, arguments);
-    hg_status status = length < 0
-                           ? not_formatted(length, err)
-                           : run_formatted(pool, snapshot, NULL, reply, err, bytes, (size_t)length);
+    struct hgi_frame frame;
+    hg_status status = hgi_frame_format(&frame, format, arguments, err);
+    if (status == HG_OK) {
+        status = run_frame(pool, snapshot, NULL, reply, err, &frame);
+        hgi_frame_free(&frame);
+    }
     hgi_call_leave(snapshot);
     hgi_cancel_restore(cancel);
     return status;
@@ -372,11 +358,12 @@ hg_status hg_command_argv(hg_pool *pool, const struct hg_call_options *options, 
     if (!snapshot)
         return HG_ERR_CLOSED;
     int cancel = hgi_cancel_off();
-    char *bytes = NULL;
-    long long length = redisFormatCommandArgv(&bytes, argc, argv, lengths);
-    hg_status status =
-        length < 0 ? not_formatted(length, err)
-                   : run_formatted(pool, snapshot, options, reply, err, bytes, (size_t)length);
+    struct hgi_frame frame;
+    hg_status status = hgi_frame_format_argv(&frame, argc, argv, lengths, err);
+    if (status == HG_OK) {
+        status = run_frame(pool, snapshot, options, reply, err, &frame);
+        hgi_frame_free(&frame);
+    }
     hgi_call_leave(snapshot);
     hgi_cancel_restore(cancel);
     return status;

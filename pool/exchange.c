@@ -1,53 +1,18 @@
 /* One command on a leased connection.
  *
- * The bytes tell what the command is; the lease counts what left whole; a failure of any kind becomes
+ * Its words tell what the command is; the lease counts what left whole; a failure of any kind becomes
  * plain facts (struct hgi_fault), which the policy judges. A failed exchange leaves the connection
  * broken, so a late reply can never meet another command.
  */
 #include "pool/exchange.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
 #include "breaker/probe.h"
-
-enum { ARGUMENTS_ON_STACK = 64 };
-
-/* Read "*<n>\r\n" or "$<n>\r\n" at *at. False: not that. hiredis made these bytes. */
-static inline bool read_count(const char **at, const char *end, char mark, size_t *count)
-{
-    const char *p = *at;
-    if (p >= end || *p++ != mark)
-        return false;
-    size_t number = 0;
-    while (p < end && (unsigned char)(*p - '0') <= 9)
-        number = number * 10 + (unsigned char)(*p++ - '0');
-    if (end - p < 2)
-        return false;
-    *count = number;
-    *at = p + 2;
-    return true;
-}
-
-static bool split(const struct hgi_command *command, const char **argv, size_t *lengths,
-                  size_t argc)
-{
-    const char *at = command->bytes;
-    const char *end = at + command->length;
-    size_t count;
-    if (!read_count(&at, end, '*', &count) || count != argc)
-        return false;
-    for (size_t i = 0; i < argc; i++) {
-        if (!read_count(&at, end, '$', &lengths[i]) || (size_t)(end - at) < lengths[i] + 2)
-            return false;
-        argv[i] = at;
-        at += lengths[i] + 2;
-    }
-    return true;
-}
+#include "policy/command_rules.h"
 
 /* The first word in capitals, for messages; what is not printable as '?'. */
 static void fill_name(struct hgi_command *command, const char *word, size_t length)
@@ -69,47 +34,19 @@ static void fill_name(struct hgi_command *command, const char *word, size_t leng
     command->name = command->word;
 }
 
-hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_settings *settings,
-                              struct hg_error *err)
+void hgi_command_inspect(struct hgi_command *command, const struct hgi_frame *frame,
+                         const struct hgi_settings *settings)
 {
-    const char *stack_argv[ARGUMENTS_ON_STACK];
-    size_t stack_lengths[ARGUMENTS_ON_STACK];
-    const char **argv = stack_argv;
-    size_t *lengths = stack_lengths;
-    hg_status status = HG_OK;
-    const char *at = command->bytes;
-    size_t argc;
-    command->name = "";
-    if (!read_count(&at, at + command->length, '*', &argc) || argc == 0)
-        return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "the command is empty; give at least its name");
-    if (argc > ARGUMENTS_ON_STACK) { /* long vectors only: MGET of a hundred keys and the like */
-        argv = malloc(argc * sizeof *argv);
-        lengths = malloc(argc * sizeof *lengths);
-        if (!argv || !lengths) {
-            status = hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for %zu arguments", argc);
-            goto out;
-        }
-    }
-    if (!split(command, argv, lengths, argc) || argc > INT32_MAX) {
-        status = hgi_error_set(err, HG_ERR_VALIDATION, "the command cannot be encoded");
-        goto out;
-    }
-    command->facts = hgi_command_look((int)argc, argv, lengths);
-    command->op_class = hgi_command_class(settings, &command->facts, (int)argc, argv, lengths);
-    fill_name(command, argv[0], lengths[0]);
-    command->key = NULL;
-    command->key_length = 0;
-    if (command->facts.key_index > 0 && (size_t)command->facts.key_index < argc) {
-        command->key = argv[command->facts.key_index];
-        command->key_length = lengths[command->facts.key_index];
-    }
-out:
-    if (argv != stack_argv) {
-        free(argv);
-        free(lengths);
-    }
-    return status;
+    const struct hgi_arguments words = { frame->argc, frame->argv, frame->lengths };
+    command->bytes = frame->bytes;
+    command->length = frame->length;
+    command->facts = hgi_command_look(words.argc, words.argv, words.lengths);
+    command->op_class =
+        hgi_command_class(settings, &command->facts, words.argc, words.argv, words.lengths);
+    fill_name(command, words.argv[0], hgi_argument_length(&words, 0));
+    const int key = command->facts.key_index;
+    command->key = key > 0 && key < words.argc ? words.argv[key] : NULL;
+    command->key_length = command->key ? hgi_argument_length(&words, key) : 0;
 }
 
 struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,

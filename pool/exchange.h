@@ -5,9 +5,10 @@
 
 #include "policy/commands.h"
 #include "pool/fence.h"
+#include "pool/frame.h"
 #include "pool/internal.h"
 
-/* A formatted command and what is known of it. It stays where it is. */
+/* A command and what is known of it. It stays where it is. */
 struct hgi_command {
     const char *bytes;
     size_t length;
@@ -15,14 +16,13 @@ struct hgi_command {
     const struct hgi_class *op_class;
     const char *name; /* the first word in upper case: the table's own, or `word` */
     char word[HGI_NAME_SIZE];
-    const char *key; /* into bytes, or NULL */
+    const char *key; /* one of the frame's words, or NULL */
     size_t key_length;
 };
 
-/* Look at formatted bytes: fill the rest of *command from them. On failure only the name is filled, and
- * may be empty. */
-hg_status hgi_command_inspect(struct hgi_command *command, const struct hgi_settings *settings,
-                              struct hg_error *err);
+/* What is known of the command that a frame holds; it lives as long as the frame. */
+void hgi_command_inspect(struct hgi_command *command, const struct hgi_frame *frame,
+                         const struct hgi_settings *settings);
 
 /* Begin and end a lease of an owned slot. Ending gives the slot back. */
 struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
