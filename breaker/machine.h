@@ -14,6 +14,12 @@
  * A tick is 4 ms. `start` is a moment and never a deadline: elapsed time is taken modulo 2^25 ticks
  * (37 hours), so a turn of the field while nobody calls costs one more period at most. The generation
  * grows by one with each transition and with nothing else.
+ *
+ * Why 16 bits are enough: one breaker's generation takes 65,536 transitions to come round, and no permit
+ * is taken after as long as that takes at the least (hgi_options_permit_age()). Only between a shared
+ * breaker and its successor under the same name is it left to chance, and then one result of 65,536 that
+ * are on their way at that moment counts in the wrong one. More bits would have to come from the probes
+ * or the clock, whose limits users meet.
  */
 #ifndef HERDGATE_BREAKER_MACHINE_H
 #define HERDGATE_BREAKER_MACHINE_H

@@ -11,6 +11,7 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/sized.h"
 
 #define SPAN_MAX_NS (HGI_SPAN_MAX * HGI_TICK_NS)
 #define SPAN_MIN_NS (10 * HGI_NS_PER_MS)
@@ -109,37 +110,23 @@ static hg_status check_together(const struct hg_breaker_options *options, struct
     return HG_OK;
 }
 
-/* Appended fields of a newer caller must be zero, or it asks for what is not here. */
-static bool has_unknown_fields(const struct hg_breaker_options *options)
-{
-    const unsigned char *bytes = (const unsigned char *)options;
-    for (size_t i = sizeof *options; i < options->size; i++)
-        if (bytes[i] != 0)
-            return true;
-    return false;
-}
-
 hg_status hgi_options_read(struct hg_breaker_options *out, const struct hg_breaker_options *options,
                            struct hg_error *err)
 {
+    static const struct hgi_sized form = { .known = sizeof *out,
+                                           .least =
+                                               offsetof(struct hg_breaker_options, count_calls),
+                                           .init = "HG_BREAKER_OPTIONS_INIT" };
     *out = (struct hg_breaker_options)HG_BREAKER_OPTIONS_INIT;
-    if (options) {
-        size_t least = offsetof(struct hg_breaker_options, count_calls);
-        if (options->size < least || options->size > 4096)
-            return hgi_error_set(err, HG_ERR_VALIDATION,
-                                 "size is %zu; start from HG_BREAKER_OPTIONS_INIT", options->size);
-        if (has_unknown_fields(options))
-            return hgi_error_set(err, HG_ERR_VALIDATION,
-                                 "the options have fields that this version does not know");
-        memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
-        out->size = sizeof *out;
-    }
+    hg_status status = hgi_sized_read(out, options, &form, "a breaker", err);
+    if (status < 0)
+        return status;
     if (out->on_mismatch != HG_MISMATCH_ADOPT && out->on_mismatch != HG_MISMATCH_REFUSE)
         return hgi_error_set(
             err, HG_ERR_VALIDATION,
             "on_mismatch is %d; it must be HG_MISMATCH_ADOPT or HG_MISMATCH_REFUSE",
             (int)out->on_mismatch);
-    hg_status status = check(fields, COUNT_OF(fields), out, err);
+    status = check(fields, COUNT_OF(fields), out, err);
     if (status == HG_OK && out->window_length_ns != 0)
         status = check(window_fields, COUNT_OF(window_fields), out, err);
     return status < 0 ? status : check_together(out, err);

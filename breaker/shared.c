@@ -212,7 +212,8 @@ hg_status hgi_shared_open(hg_breaker **out, const char *name,
         .shm = &shm,
         .options = &wanted,
         .may_create = !how->only_attach,
-        .generation = (uint32_t)(hgi_breaker_seed(&found) >> 32), /* not that of one before it */
+        /* Permits of a segment before it may be out, in other processes; which, nobody here can know. */
+        .generation = (uint32_t)(hgi_breaker_seed(&found) >> 32),
         .patience_ns = PATIENCE_NS,
     };
     status = obtain(&want, &segment, &found, err);

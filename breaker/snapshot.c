@@ -48,7 +48,7 @@ void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *s
     uint64_t word = begins ? peek.next : peek.word;
     bool half_open = hgi_word_state(word) == HGI_HALF_OPEN;
     struct hg_breaker_snapshot now = {
-        .size = snapshot->size,
+        .size = snapshot->size < sizeof now ? snapshot->size : sizeof now,
         .state = hgi_public_state(word),
         .generation = hgi_word_generation(word),
         .streak = hgi_word_streak(word),
@@ -68,7 +68,7 @@ void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *s
         .transitions = atomic_load_explicit(&breaker->transitions, memory_order_relaxed),
         .opened = atomic_load_explicit(&breaker->opened, memory_order_relaxed),
     };
-    memcpy(snapshot, &now, now.size < sizeof now ? now.size : sizeof now);
+    memcpy(snapshot, &now, now.size);
 }
 
 void hg_breaker_read_options(hg_breaker *breaker, struct hg_breaker_options *options)
@@ -77,8 +77,8 @@ void hg_breaker_read_options(hg_breaker *breaker, struct hg_breaker_options *opt
     struct hg_breaker_options held = local->options;
     if (local->shared)
         hgi_segment_options((const struct hgi_segment *)breaker, &held);
-    held.size = options->size;
-    memcpy(options, &held, held.size < sizeof held ? held.size : sizeof held);
+    held.size = options->size < sizeof held ? options->size : sizeof held;
+    memcpy(options, &held, held.size);
 }
 
 hg_status hg_breaker_listen(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg,

@@ -12,6 +12,7 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/sized.h"
 #include "policy/run.h"
 
 /* No resources but its mutex; rooms exist only while somebody waits in them. */
@@ -67,29 +68,19 @@ static void user_attempt(void *arg, struct hgi_attempt *attempt)
                           hg_status_name(status));
 }
 
-/* What the caller's struct holds, in this version's size; what it does not reach is zero. */
-static struct hg_run_options options_of(const struct hg_run_options *options)
-{
-    struct hg_run_options full = HG_RUN_OPTIONS_INIT;
-    if (options) {
-        size_t size = options->size < sizeof full ? options->size : sizeof full;
-        memcpy(&full, options, size);
-        full.size = sizeof full;
-    }
-    return full;
-}
-
 hg_status hg_run(hg_policy *policy, const struct hg_run_options *options, hg_run_fn fn, void *arg,
                  struct hg_error *err)
 {
     if (!policy || !fn)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_run: %s is NULL; give one",
                              policy ? "fn" : "policy");
-    if (options && options->size < sizeof options->size)
-        return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "hg_run: options.size is %zu; start from HG_RUN_OPTIONS_INIT",
-                             options->size);
-    struct hg_run_options given = options_of(options);
+    static const struct hgi_sized form = { .known = sizeof *options,
+                                           .least = sizeof options->size,
+                                           .init = "HG_RUN_OPTIONS_INIT" };
+    struct hg_run_options given = HG_RUN_OPTIONS_INIT;
+    hg_status status = hgi_sized_read(&given, options, &form, "hg_run", err);
+    if (status < 0)
+        return status;
     const struct hgi_settings *settings = &policy->settings;
     const char *class_name = given.op_class ? given.op_class : "write_once";
     const struct hgi_class *op_class = hgi_settings_class(settings, class_name);

@@ -14,6 +14,7 @@
 
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/sized.h"
 #include "pool/internal.h"
 #include "pool/setup.h"
 
@@ -229,18 +230,18 @@ hg_status hg_pool_open(hg_pool **out, const struct hg_pool_options *options, hg_
     if (!out || !policy)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_pool_open: %s is NULL; give one",
                              out ? "policy" : "out");
+    static const struct hgi_sized form = { .known = sizeof *options,
+                                           .least = sizeof options->size,
+                                           .init = "HG_POOL_OPTIONS_INIT" };
     struct hg_pool_options given = HG_POOL_OPTIONS_INIT;
-    if (options && options->size < sizeof options->size)
-        return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "hg_pool_open: options.size is %zu; start from HG_POOL_OPTIONS_INIT",
-                             options->size);
-    if (options)
-        memcpy(&given, options, options->size < sizeof given ? options->size : sizeof given);
+    hg_status status = hgi_sized_read(&given, options, &form, "hg_pool_open", err);
+    if (status < 0)
+        return status;
     hg_pool *pool = allocate(policy->settings.pool.max_size);
     if (!pool)
         return hgi_error_set(err, HG_ERR_NO_MEMORY, "out of memory for a pool");
     int cancel = hgi_cancel_off();
-    hg_status status = make_parts(pool, &given, policy, err);
+    status = make_parts(pool, &given, policy, err);
     if (status == HG_OK)
         status = hgi_threads_start(pool, policy->settings.pool.max_connecting, err);
     if (status == HG_OK) {

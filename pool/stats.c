@@ -64,7 +64,7 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
     hgi_fork_check();
     const struct hgi_pool_counters *counters = &pool->counters;
     struct hg_pool_stats full = {
-        .size = stats->size,
+        .size = stats->size < sizeof full ? stats->size : sizeof full,
         .max_size = hgi_size_now(pool),
         .waiting =
             atomic_load_explicit(&pool->waiting, memory_order_relaxed), /* relaxed: as above */
@@ -86,5 +86,5 @@ void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats)
     for (uint32_t i = 0; i < HGI_TALLIES; i++)
         add_calls(&full, &pool->tallies[i]);
     add_slots(&full, pool);
-    memcpy(stats, &full, stats->size < sizeof full ? stats->size : sizeof full);
+    memcpy(stats, &full, full.size);
 }

@@ -60,7 +60,7 @@ typedef enum hg_mismatch {
 /* Settings. Durations are nanoseconds. Start from HG_BREAKER_OPTIONS_INIT and change what you need.
  * hg_breaker_new() refuses what cannot work, with a message that names the field and its limits. */
 struct hg_breaker_options {
-    size_t size;                  /* sizeof(struct hg_breaker_options) */
+    size_t size;                  /* sizeof(struct hg_breaker_options); herdgate.h says why */
     uint32_t failure_threshold;   /* failures in a row that open it; 0: only the window does */
     uint32_t half_open_max_calls; /* probes admitted while half-open */
     uint32_t success_threshold;   /* successful probes that close it; <= half_open_max_calls */
@@ -99,7 +99,7 @@ struct hg_breaker_options {
  * admit would meet: `generation` is that of `state`, though it may begin only with that admit. Counters
  * only grow and are exact once the threads are at rest. */
 struct hg_breaker_snapshot {
-    size_t size; /* set it to sizeof(struct hg_breaker_snapshot) before the call */
+    size_t size; /* sizeof(struct hg_breaker_snapshot), set before the call; then what was filled */
     hg_breaker_state state;
     uint32_t generation; /* grows by one with each transition, modulo 65,536 */
     uint32_t streak;     /* openings since it was last closed */
@@ -163,8 +163,8 @@ HG_API hg_status hg_breaker_new(hg_breaker **out, const struct hg_breaker_option
  *
  * Once it is unlinked (hg_breaker_unlink_shared()), each process opens the name again by itself, at its
  * next call, and makes it anew if need be, with the settings it gave here; what others made meanwhile is
- * adopted. Works on across fork(). Who writes to the file, truncates or removes it by other means breaks
- * it for all.
+ * adopted. A result of a call that began before is late there, but by a chance of 1 in 65,536. Works on
+ * across fork(). Who writes to the file, truncates or removes it by other means breaks it for all.
  *
  * Ownership  *out is the caller's, for hg_breaker_free(), which leaves the breaker to the others; name
  *            and options are copied.
@@ -208,9 +208,10 @@ HG_API bool hg_breaker_admit(hg_breaker *breaker, hg_permit *permit);
 HG_API void hg_breaker_cancel(hg_breaker *breaker, hg_permit permit);
 
 /* Say how the call went and how long it took, in nanoseconds (0: not measured, never slow). Late
- * results, of a generation that has ended, change nothing. So does one of a call so long that the
+ * results, of a generation that has ended, change nothing. Neither does one of a call so long that the
  * generation, of 16 bits, could have come round: 21,000 times the shortest open period, which is four
- * hours and a half by default and three minutes at the least. Any thread. Lock-free. Since 0.1 */
+ * hours and a half by default and three minutes at the least; of a call that was not measured this is
+ * not seen. Any thread. Lock-free. Since 0.1 */
 HG_API void hg_breaker_report(hg_breaker *breaker, hg_permit permit, hg_result result,
                               int64_t elapsed_ns);
 

@@ -106,7 +106,7 @@ struct hg_trace_retry {
 /* What a call went through, also when it ended well. Caller-owned, filled when the call returns.
  * `struct hg_trace trace = HG_TRACE_INIT;` */
 struct hg_trace {
-    size_t size;
+    size_t size;        /* sizeof(struct hg_trace); of one that is filled, as much as is filled */
     uint32_t attempts;  /* attempts begun */
     uint32_t retries;   /* retries made; the first HG_TRACE_RETRIES of them are in `retry` */
     int64_t elapsed_ns; /* the whole call */
@@ -184,7 +184,7 @@ typedef hg_status (*hg_run_fn)(void *arg, struct hg_attempt *attempt);
 /* Options of hg_run(). `struct hg_run_options o = HG_RUN_OPTIONS_INIT;` Pointers are borrowed for
  * the length of the call. Zero means the default. */
 struct hg_run_options {
-    size_t size;
+    size_t size; /* sizeof(struct hg_run_options); herdgate.h says why */
     const char
         *op_class; /* a class of the policy; NULL: "write_once", not repeated if it may have run */
     const char *operation;     /* a name for messages; NULL: "run" */

@@ -113,7 +113,7 @@ typedef void (*hg_pool_event_fn)(void *arg, const struct hg_pool_event *event);
 
 /* What the policy file does not say. `struct hg_pool_options o = HG_POOL_OPTIONS_INIT;` */
 struct hg_pool_options {
-    size_t size;
+    size_t size;         /* sizeof(struct hg_pool_options); herdgate.h says why */
     const char *url;     /* instead of the policy's server.url; copied; NULL: the policy's */
     hg_breaker *breaker; /* share this one; borrowed until the pool is closed; NULL: its own */
     hg_log_fn log;       /* told of retries, breaker transitions, lost connections; may be NULL */

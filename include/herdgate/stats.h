@@ -21,7 +21,7 @@ HG_BEGIN_DECLS
  * right by itself; they are not read at one instant. Every connection is in one of idle, leased, dialing
  * and mending, so at rest their sum is the number of sockets open. */
 struct hg_pool_stats {
-    size_t size; /* sizeof(struct hg_pool_stats), set before the call */
+    size_t size; /* sizeof(struct hg_pool_stats), set before the call; then what was filled */
     /* gauges */
     uint32_t max_size; /* 0 while suspended */
     uint32_t idle;     /* connected, and with no caller */

@@ -149,5 +149,7 @@ Test(breaker_options, sizes_that_make_no_sense_are_refused)
     cr_assert_eq(hg_breaker_new(&breaker, &newer.known, NULL), HG_OK);
     hg_breaker_free(breaker);
     newer.unknown = 1;
-    cr_assert_eq(hg_breaker_new(&breaker, &newer.known, NULL), HG_ERR_VALIDATION);
+    struct hg_error err = HG_ERROR_INIT;
+    cr_assert_eq(hg_breaker_new(&breaker, &newer.known, &err), HG_ERR_VALIDATION);
+    cr_assert_not_null(strstr(err.message, "newer library"), "%s", err.message);
 }

@@ -45,6 +45,25 @@ Test(snapshot, a_snapshot_writes_no_more_than_its_size)
     hg_breaker_take_snapshot(breaker, &snapshot);
     cr_assert_eq(snapshot.state, HG_BREAKER_CLOSED);
     cr_assert_eq(snapshot.streak, 0xeeeeeeee);
+    cr_assert_eq(snapshot.size, offsetof(struct hg_breaker_snapshot, streak));
+}
+
+Test(snapshot, a_newer_caller_learns_how_much_is_filled)
+{
+    struct {
+        struct hg_breaker_snapshot known;
+        uint64_t unknown;
+    } snapshot = { .known.size = sizeof snapshot, .unknown = 7 };
+    hg_breaker_take_snapshot(breaker, &snapshot.known);
+    cr_assert_eq(snapshot.known.size, sizeof snapshot.known);
+    cr_assert_eq(snapshot.unknown, 7);
+    struct {
+        struct hg_breaker_options known;
+        uint64_t unknown;
+    } options = { .known.size = sizeof options, .unknown = 7 };
+    hg_breaker_read_options(breaker, &options.known);
+    cr_assert_eq(options.known.size, sizeof options.known);
+    cr_assert_eq(options.unknown, 7);
 }
 
 /* A clock in whose reading another thread gets in between. */

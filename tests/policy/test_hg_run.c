@@ -81,8 +81,7 @@ Test(hg_run, options_that_were_never_initialised_are_refused)
     cr_expect_eq(err.outcome, HG_OUTCOME_NOT_SENT);
 }
 
-/* Of an older caller's struct no byte more is read than it has, as a sanitizer would see; of a newer
- * one's no more than is known here. */
+/* Of an older caller's struct no byte more is read than it has, as a sanitizer would see. */
 Test(hg_run, options_of_any_size_are_read_as_far_as_they_go)
 {
     const size_t sizes[] = { offsetof(struct hg_run_options, operation),
@@ -99,4 +98,24 @@ Test(hg_run, options_of_any_size_are_read_as_far_as_they_go)
         cr_expect_eq(hg_run(policy, options, succeed, NULL, &err), HG_OK);
         free(options);
     }
+}
+
+Test(hg_run, what_a_newer_caller_asks_for_and_is_not_here_is_refused)
+{
+    struct {
+        struct hg_run_options known;
+        unsigned char unknown[16];
+    } newer = { .known = HG_RUN_OPTIONS_INIT };
+    struct hg_error err = HG_ERROR_INIT;
+    newer.known.size = sizeof newer;
+    for (size_t i = 0; i < sizeof newer.unknown; i++) {
+        newer.unknown[i] = 1;
+        cr_expect_eq(hg_run(policy, &newer.known, succeed, NULL, &err), HG_ERR_VALIDATION);
+        cr_expect_not_null(strstr(err.message, "newer library"), "%s", err.message);
+        newer.unknown[i] = 0;
+        cr_expect_eq(hg_run(policy, &newer.known, succeed, NULL, &err), HG_OK);
+    }
+    newer.known.size = (size_t)-1;
+    cr_expect_eq(hg_run(policy, &newer.known, succeed, NULL, &err), HG_ERR_VALIDATION);
+    cr_expect_not_null(strstr(err.message, "HG_RUN_OPTIONS_INIT"), "%s", err.message);
 }

@@ -326,6 +326,26 @@ Test(events, options_of_a_host_that_knows_no_events_are_read_as_far_as_they_go)
     cr_assert_eq(atomic_load(&told[HG_EVENT_CONNECTED]), 0);
 }
 
+Test(events_names, what_a_newer_host_asks_a_pool_for_and_is_not_here_is_refused)
+{
+    struct {
+        struct hg_pool_options known;
+        uint64_t unknown;
+    } newer = { .known = HG_POOL_OPTIONS_INIT };
+    hg_policy *policy;
+    struct hg_error err = HG_ERROR_INIT;
+    newer.known.size = sizeof newer;
+    cr_assert_eq(hg_policy_parse(&policy, "{}", 2, NULL, NULL), HG_OK);
+    newer.unknown = 1;
+    cr_expect_eq(hg_pool_open(&pool, &newer.known, policy, &err), HG_ERR_VALIDATION);
+    cr_expect_not_null(strstr(err.message, "newer library"), "%s", err.message);
+    cr_assert_null(pool);
+    newer.unknown = 0;
+    cr_assert_eq(hg_pool_open(&pool, &newer.known, policy, &err), HG_OK);
+    cr_expect_eq(hg_pool_close(pool, 0, NULL), HG_OK);
+    hg_policy_drop(policy);
+}
+
 Test(events_names, everything_has_a_name_and_nothing_else_has_one)
 {
     for (int i = 0; i < KINDS; i++)

@@ -433,5 +433,12 @@ Test(metrics, a_host_that_knows_fewer_numbers_gets_those)
         cr_assert_eq(read.attempts, 1);
         free(old);
     }
+    struct {
+        struct hg_pool_stats known;
+        uint64_t unknown;
+    } newer = { .known.size = sizeof newer, .unknown = 7 };
+    hg_pool_read_stats(pool, &newer.known);
+    cr_assert_eq(newer.known.size, sizeof newer.known);
+    cr_assert_eq(newer.unknown, 7);
     close_pool(pool);
 }
