@@ -397,9 +397,9 @@ static bool keeps_all(const struct hgi_bench *bench)
 static const char about[] =
     "herdgate-bench breaker: what a call pays for the circuit breaker\n"
     "\n"
-    "Closed: an admit and the report of a success. Open: an admit that is refused. Through the\n"
-    "shared library, as a program has it, on 1, 2, 4 and 8 threads. Contenders take turns; told\n"
-    "are medians, and ratios within this run.\n"
+    "Closed: an admit and the report of a success. Open: an admit that is refused.\n"
+    "Through the shared library, as a program has it, on 1, 2, 4 and 8 threads.\n"
+    "Contenders take turns; told are medians, and ratios within this run.\n"
     "\n"
     "usage: herdgate-bench breaker [options]\n";
 

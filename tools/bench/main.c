@@ -13,17 +13,17 @@ static const char help[] =
     "\n"
     "usage: herdgate-bench SUBCOMMAND [options]\n"
     "\n"
-    "  breaker   a call's way through the circuit breaker, against a floor of one load behind the\n"
-    "            same two calls and against a breaker behind a mutex\n"
-    "  pool      taking and giving back a connection, GET end to end, what the settings of "
-    "fairness\n"
-    "            cost in throughput and in the tail, and what a deadline is worth\n"
+    "  breaker   a call's way through the circuit breaker, against a floor of one\n"
+    "            load behind the same two calls and against a breaker behind a mutex\n"
+    "  pool      taking and giving back a connection, GET end to end, what the\n"
+    "            settings of fairness cost in throughput and in the tail, and\n"
+    "            what a deadline is worth\n"
     "\n"
     "  herdgate-bench SUBCOMMAND --help     its options\n"
     "  herdgate-bench --version\n"
     "\n"
-    "Exit: 0 measured, 1 --check: a promise is not kept, 2 usage, 3 environment.\n"
-    "See herdgate-bench(1).\n";
+    "Exit: 0 measured, 1 --check: a promise is not kept, 2 usage, 3 environment. See\n"
+    "herdgate-bench(1).\n";
 
 static const struct {
     const char *name;

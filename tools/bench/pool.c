@@ -1,4 +1,4 @@
-/* herdgate-bench pool: what a connection from the pool costs, and who waits for how long.
+/* herdgate-bench pool: what a connection from the pool costs, who waits how long.
  *
  * It starts a redis-server of its own, on a temporary unix socket. Four parts: taking and giving back
  * alone, GET end to end, throughput against the tail over the settings of fairness, and how long a call
@@ -223,15 +223,16 @@ static bool measure(struct results *results, bool quiet, struct hgi_problem *pro
 /* --- the command line ---------------------------------------------------------------------------- */
 
 static const char about[] =
-    "herdgate-bench pool: what a connection from the pool costs, and who waits for how long\n"
+    "herdgate-bench pool: what a connection from the pool costs, who waits how long\n"
     "\n"
-    "taking: take and give back, no command in between, on 1 to 32 threads and 8 connections.\n"
-    "get: GET of 64 bytes, against raw hiredis with a connection for each thread and against\n"
-    "hiredis behind a mutex; the server has a processor of its own, the threads the others.\n"
-    "fairness: throughput and the tail over barging_limit, with fifo and barging. deadline: how\n"
-    "long calls with a deadline of 50 ms take while names are not answered, connections not\n"
-    "accepted, the server is stopped, or its replies drip. On a redis-server of its own.\n"
-    "Contenders take turns; told are medians, and ratios within this run.\n"
+    "taking: take and give back, no command in between, on 1 to 32 threads and 8\n"
+    "connections. get: GET of 64 bytes, against raw hiredis with a connection for\n"
+    "each thread and against hiredis behind a mutex; the server has a processor of\n"
+    "its own, the threads the others. fairness: throughput and the tail over\n"
+    "barging_limit, with fifo and barging. deadline: how long calls with a deadline\n"
+    "of 50 ms take while names are not answered, connections not accepted, the server\n"
+    "is stopped, or its replies drip. On a redis-server of its own. Contenders take\n"
+    "turns; told are medians, and ratios within this run.\n"
     "\n"
     "usage: herdgate-bench pool [options]\n";
 

@@ -25,8 +25,8 @@ static const char help[] =
     "  unlink    remove it: the processes that have it open go over to a new one,\n"
     "            with the settings of the first that comes\n"
     "\n"
-    "/name is what the policy's \"breaker\": { \"shared\": ... } says, or what was given to\n"
-    "hg_breaker_open_shared().\n";
+    "/name is what the policy's \"breaker\": { \"shared\": ... } says, or what was\n"
+    "given to hg_breaker_open_shared().\n";
 
 static const char help_end[] =
     "\n"

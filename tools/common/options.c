@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/common/terminal.h"
 #include "tools/common/timing.h"
+
+enum { HELP_INDENT = 29 }; /* where what an option does begins */
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -324,6 +327,7 @@ void hgi_options_help(const struct hgi_option *table, FILE *out)
         if (o->argument)
             snprintf(left + used, sizeof left - (size_t)used, "%s%s",
                      o->kind == HGI_OPTION_MAYBE_TEXT ? "" : " ", o->argument);
-        fprintf(out, "  %-26s %s\n", left, o->help);
+        used = fprintf(out, "  %-26s ", left);
+        hgi_text_hang(out, used > 0 ? (size_t)used : 0, HELP_INDENT, o->help);
     }
 }

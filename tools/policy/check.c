@@ -9,20 +9,21 @@
 static const char about_check[] =
     "herdgate-policy check: is it a policy?\n"
     "\n"
-    "Reads each file as the library does, secrets of the environment and of other files included.\n"
-    "What is wrong first is said with its line, column and JSON pointer.\n"
+    "Reads each file as the library does, secrets of the environment and of other\n"
+    "files included. What is wrong first is said with its line, column and JSON\n"
+    "pointer.\n"
     "\n"
     "usage: herdgate-policy check [options] FILE...\n"
     "\n";
 
-static const char about_lint[] = "herdgate-policy lint: settings that are allowed and harm\n"
-                                 "\n"
-                                 "Checks each file, and warns of settings that can be read and do "
-                                 "not do what one wants of them.\n"
-                                 "With warnings alone it ends with 1.\n"
-                                 "\n"
-                                 "usage: herdgate-policy lint [options] FILE...\n"
-                                 "\n";
+static const char about_lint[] =
+    "herdgate-policy lint: settings that are allowed and harm\n"
+    "\n"
+    "Checks each file, and warns of settings that can be read and do not do what one\n"
+    "wants of them. With warnings alone it ends with 1.\n"
+    "\n"
+    "usage: herdgate-policy lint [options] FILE...\n"
+    "\n";
 
 struct job {
     const char *subcommand;

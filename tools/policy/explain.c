@@ -11,10 +11,10 @@
 static const char about[] =
     "herdgate-policy explain: what a command meets under a policy\n"
     "\n"
-    "Its class, the settings that hold for it, what is tried again after which failure, the "
-    "delays,\n"
-    "the longest time that it can take, and how many attempts a dead server can get from it. With\n"
-    "neither COMMAND nor --class: all classes, side by side. Options stand before the COMMAND.\n"
+    "Its class, the settings that hold for it, what is tried again after which\n"
+    "failure, the delays, the longest time that it can take, and how many attempts a\n"
+    "dead server can get from it. With neither COMMAND nor --class: all classes, side\n"
+    "by side. Options stand before the COMMAND.\n"
     "\n"
     "usage: herdgate-policy explain [options] FILE [COMMAND [ARGUMENT...]]\n"
     "\n";

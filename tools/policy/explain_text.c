@@ -128,8 +128,8 @@ static void print_outcomes(const struct page *page, const struct hgi_explanation
         const char *means;
     } rows[] = {
         { HG_OUTCOME_NOT_SENT, "its last byte never left" },
-        { HG_OUTCOME_REJECTED, "the server refused it before it ran" },
-        { HG_OUTCOME_UNKNOWN, "it left, no answer came: it may have run" },
+        { HG_OUTCOME_REJECTED, "refused before it ran" },
+        { HG_OUTCOME_UNKNOWN, "it left, and may have run" },
         { HG_OUTCOME_EXECUTED, "it ran" },
     };
     if (e->op_class->retry.max_attempts == 1)
@@ -177,31 +177,50 @@ static void then_text(char out[HGI_CELL_SIZE], const struct hgi_explanation *e,
         snprintf(out, HGI_CELL_SIZE, "again after a delay%s", fence);
 }
 
+/* A table of what can fail, a row each below its heads; every column is one of words. NULL: no memory. */
+static struct hgi_table *begin_failures(const struct hgi_explanation *e, const char *const *heads,
+                                        size_t columns)
+{
+    struct hgi_table *table = calloc(1, sizeof *table);
+    for (size_t column = 0; table && column < columns; column++) {
+        table->left[column] = true;
+        hgi_table_set(table, 0, column, "%s", heads[column]);
+        hgi_table_style(table, 0, column, HGI_STYLE_DIM);
+    }
+    for (size_t i = 0; table && i < e->failures; i++)
+        hgi_table_set(table, i + 1, 0, "%s", e->failure[i].when);
+    return table;
+}
+
 static void print_failures(const struct page *page, const struct hgi_explanation *e)
 {
-    static const char *const views[] = { "success", "failure", "nothing" };
+    static const char *const heads[] = { "when", "then" };
     heading(page, "What is done about it");
-    struct hgi_table *table = calloc(1, sizeof *table);
+    struct hgi_table *table = begin_failures(e, heads, 2);
     if (!table)
         return;
-    for (size_t column = 0; column < 5; column++)
-        table->left[column] = true;
-    hgi_table_set(table, 0, 0, "when");
-    hgi_table_set(table, 0, 1, "type");
-    hgi_table_set(table, 0, 2, "outcome");
-    hgi_table_set(table, 0, 3, "then");
-    hgi_table_set(table, 0, 4, "to the breaker");
-    for (size_t column = 0; column < 5; column++)
-        hgi_table_style(table, 0, column, HGI_STYLE_DIM);
-    for (size_t i = 0; i < e->failures && i + 1 < HGI_TABLE_ROWS; i++) {
-        const struct hgi_failure *f = &e->failure[i];
+    for (size_t i = 0; i < e->failures; i++) {
         char then[HGI_CELL_SIZE];
-        then_text(then, e, f);
-        hgi_table_set(table, i + 1, 0, "%s", f->when);
+        then_text(then, e, &e->failure[i]);
+        hgi_table_set(table, i + 1, 1, "%s", then);
+    }
+    hgi_table_print(table, page->out, page->colour);
+    free(table);
+}
+
+static void print_verdicts(const struct page *page, const struct hgi_explanation *e)
+{
+    static const char *const heads[] = { "when", "type", "outcome", "breaker" };
+    static const char *const views[] = { "success", "failure", "nothing" };
+    heading(page, "What it counts as");
+    struct hgi_table *table = begin_failures(e, heads, 4);
+    if (!table)
+        return;
+    for (size_t i = 0; i < e->failures; i++) {
+        const struct hgi_failure *f = &e->failure[i];
         hgi_table_set(table, i + 1, 1, "%s", hg_status_name(f->verdict.type));
         hgi_table_set(table, i + 1, 2, "%s", hg_outcome_name(f->verdict.outcome));
-        hgi_table_set(table, i + 1, 3, "%s", then);
-        hgi_table_set(table, i + 1, 4, "%s", views[f->verdict.view]);
+        hgi_table_set(table, i + 1, 3, "%s", views[f->verdict.view]);
     }
     hgi_table_print(table, page->out, page->colour);
     free(table);
@@ -308,6 +327,7 @@ void hgi_explain_text(const struct hgi_explanation *e, FILE *out)
     print_settings(&page, e);
     print_outcomes(&page, e);
     print_failures(&page, e);
+    print_verdicts(&page, e);
     print_delays(&page, e);
     print_time(&page, e);
     print_load(&page, e);

@@ -1,4 +1,4 @@
-/* herdgate-policy: policy files checked, explained and judged, before they are used. */
+/* herdgate-policy: policy files checked, explained and judged before use. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "tools/policy/tool.h"
 
 static const char help[] =
-    "herdgate-policy: policy files checked, explained and judged, before they are used\n"
+    "herdgate-policy: policy files checked, explained and judged before use\n"
     "\n"
     "usage: herdgate-policy check [options] FILE...\n"
     "       herdgate-policy lint [options] FILE...\n"
@@ -18,10 +18,10 @@ static const char help[] =
     "       herdgate-policy schema\n"
     "\n"
     "  check     is it a policy? If not: what is wrong, at which line and column\n"
-    "  lint      settings that are allowed and harm: what each does, and what to do about it\n"
-    "  explain   what a command meets: its class, what is retried after which failure, the "
-    "delays,\n"
-    "            the longest time it can take, the load that a dead server can get from it\n"
+    "  lint      settings that are allowed and harm: what each does, and what to do\n"
+    "  explain   what a command meets: its class, what is retried after which\n"
+    "            failure, the delays, the longest time it can take, the load that a\n"
+    "            dead server can get from it\n"
     "  schema    the JSON Schema of policy files, for editors\n"
     "\n"
     "  herdgate-policy SUBCOMMAND --help     its options\n"
@@ -34,8 +34,8 @@ static const char help[] =
     "  herdgate-policy explain herdgate.json --class orders\n"
     "  herdgate-policy schema > herdgate.schema.json\n"
     "\n"
-    "FILE may be - for standard input. Exit: 0 well, 1 warnings of lint, 2 usage or not a policy,\n"
-    "3 environment. See herdgate-policy(1).\n";
+    "FILE may be - for standard input. Exit: 0 well, 1 warnings of lint, 2 usage or\n"
+    "not a policy, 3 environment. See herdgate-policy(1).\n";
 
 static const struct {
     const char *name;

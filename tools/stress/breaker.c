@@ -13,14 +13,14 @@ struct breaker {
 };
 
 static const char about[] =
-    "herdgate-stress breaker: a circuit breaker under load and outages, held to what it promises\n"
+    "herdgate-stress breaker: a breaker under load and outages, held to its promises\n"
     "\n"
-    "Threads, each with a plain connection to a redis-server of the tool's own, ask one breaker\n"
-    "before every call. The server goes away and comes back, several times. Counted are openings\n"
-    "without cause, calls admitted while it was open (there must be none), probes of each "
-    "half-open\n"
-    "period (no more than it may), and the times to open and to close. With --shared the threads\n"
-    "are of several processes, one of which is killed in each outage.\n";
+    "Threads, each with a plain connection to a redis-server of the tool's own, ask\n"
+    "one breaker before every call. The server goes away and comes back, several\n"
+    "times. Counted are openings without cause, calls admitted while it was open\n"
+    "(there must be none), probes of each half-open period (no more than it may), and\n"
+    "the times to open and to close. With --shared the threads are of several\n"
+    "processes, one of which is killed in each outage.\n";
 
 static const char examples[] =
     "\nExamples:\n"

@@ -16,32 +16,49 @@ static const char *time_or_dash(char *out, size_t size, int64_t ns)
 
 static void print_outages(FILE *out, const struct hgi_breaker_results *r, bool colour)
 {
-    static const char *const heads[] = {
-        "outage", "opened after", "in vain",       "refused",
-        "probes", "half-open",    "open for then", "closed after"
+    enum { COLUMNS = 8, HEADS = 2 };
+    _Static_assert(HGI_OUTAGES_MAX + HEADS <= HGI_TABLE_ROWS, "every outage has a row");
+    static const char *const heads[HEADS][COLUMNS] = {
+        { "", "opened", "", "", "", "", "open for", "closed" },
+        { "outage", "after", "in vain", "refused", "probes", "half-open", "then", "after" },
     };
     char text[HGI_CELL_SIZE];
     struct hgi_table *table = calloc(1, sizeof *table);
     if (!table)
         return;
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
-        hgi_table_set(table, 0, i, "%s", heads[i]);
-        hgi_table_style(table, 0, i, HGI_STYLE_DIM);
-    }
-    for (uint32_t i = 0; i < r->outage_count && i + 1 < HGI_TABLE_ROWS; i++) {
+    for (size_t row = 0; row < HEADS; row++)
+        hgi_table_heads(table, row, heads[row], COLUMNS);
+    for (uint32_t i = 0; i < r->outage_count; i++) {
         struct hgi_outage_figures f = hgi_breaker_outage(r, i);
-        hgi_table_set(table, i + 1, 0, "%" PRIu32, i + 1);
-        hgi_table_set(table, i + 1, 1, "%s", time_or_dash(text, sizeof text, f.opened_after_ns));
-        hgi_table_set(table, i + 1, 2, "%" PRIu64, r->outage[i].failed);
-        hgi_table_set(table, i + 1, 3, "%s",
+        hgi_table_set(table, i + HEADS, 0, "%" PRIu32, i + 1);
+        hgi_table_set(table, i + HEADS, 1, "%s",
+                      time_or_dash(text, sizeof text, f.opened_after_ns));
+        hgi_table_set(table, i + HEADS, 2, "%" PRIu64, r->outage[i].failed);
+        hgi_table_set(table, i + HEADS, 3, "%s",
                       hgi_format_count(text, sizeof text, r->outage[i].refused));
-        hgi_table_set(table, i + 1, 4, "%" PRIu32, f.probes);
-        hgi_table_set(table, i + 1, 5, "%" PRIu32, f.half_opened);
-        hgi_table_set(table, i + 1, 6, "%s", time_or_dash(text, sizeof text, f.period_ns));
-        hgi_table_set(table, i + 1, 7, "%s", time_or_dash(text, sizeof text, f.closed_after_ns));
+        hgi_table_set(table, i + HEADS, 4, "%" PRIu32, f.probes);
+        hgi_table_set(table, i + HEADS, 5, "%" PRIu32, f.half_opened);
+        hgi_table_set(table, i + HEADS, 6, "%s", time_or_dash(text, sizeof text, f.period_ns));
+        hgi_table_set(table, i + HEADS, 7, "%s",
+                      time_or_dash(text, sizeof text, f.closed_after_ns));
     }
     hgi_table_print(table, out, colour);
     free(table);
+}
+
+static void print_processes(FILE *out, const struct hgi_breaker_results *r)
+{
+    char killed[HGI_OUTAGES_MAX * 64] = "", at[HGI_CELL_SIZE];
+    size_t used = 0;
+    for (uint32_t i = 0; i < r->kill_count && used < sizeof killed; i++)
+        used += (size_t)snprintf(
+            killed + used, sizeof killed - used, "%s no. %" PRIu32 " after %s (%s)", i ? "," : "",
+            r->kill[i].process, hgi_format_latency(at, sizeof at, r->kill[i].at_ns),
+            hg_breaker_state_name(r->kill[i].state));
+    hgi_text_print(out, false, HGI_STYLE_NONE,
+                   "Processes: %" PRIu32 ". Killed (-9):%s. Transitions that died untold with "
+                   "them: %" PRIu64 ".",
+                   r->settings.processes, r->kill_count ? killed : " none", hgi_breaker_untold(r));
 }
 
 void hgi_breaker_table(FILE *out, const void *arg, bool colour)
@@ -49,32 +66,27 @@ void hgi_breaker_table(FILE *out, const void *arg, bool colour)
     const struct hgi_breaker_results *r = arg;
     char verdict[640], broken[300], p50[HGI_CELL_SIZE], p99[HGI_CELL_SIZE];
     print_outages(out, r, colour);
-    fprintf(
-        out,
-        "\nopened after: from the server's going; in vain: attempts that failed; probes: calls "
-        "that\n"
-        "were admitted while it was half-open for certain, in so many half-open periods; open for\n"
-        "then: the last open period; closed after: from the server's return.\n"
-        "A refusal took %s (p50), %s (p99). Transitions: %" PRIu64 ", each told once.\n",
-        hgi_format_latency(p50, sizeof p50, hgi_histogram_percentile(&r->refusal, 50)),
-        hgi_format_latency(p99, sizeof p99, hgi_histogram_percentile(&r->refusal, 99)),
-        r->counts.transitions);
-    if (r->settings.processes > 1) {
-        fprintf(out, "Processes: %" PRIu32 ". Killed (-9):", r->settings.processes);
-        for (uint32_t i = 0; i < r->kill_count; i++)
-            fprintf(out, "%s no. %" PRIu32 " after %s (%s)", i ? "," : "", r->kill[i].process,
-                    hgi_format_latency(p50, sizeof p50, r->kill[i].at_ns),
-                    hg_breaker_state_name(r->kill[i].state));
-        fprintf(out, "%s. Transitions that died untold with them: %" PRIu64 ".\n",
-                r->kill_count ? "" : " none", hgi_breaker_untold(r));
-    }
+    fputc('\n', out);
+    hgi_text_print(out, colour, HGI_STYLE_DIM,
+                   "Opened after: from the server's going. In vain: attempts that failed. Probes: "
+                   "calls that were admitted while it was half-open for certain, in so many "
+                   "half-open periods. Open for then: the last open period. Closed after: from the "
+                   "server's return.");
+    fputc('\n', out);
+    hgi_text_print(out, false, HGI_STYLE_NONE,
+                   "A refusal took %s (p50), %s (p99). Transitions: %" PRIu64 ", each told once.",
+                   hgi_format_latency(p50, sizeof p50, hgi_histogram_percentile(&r->refusal, 50)),
+                   hgi_format_latency(p99, sizeof p99, hgi_histogram_percentile(&r->refusal, 99)),
+                   r->counts.transitions);
+    if (r->settings.processes > 1)
+        print_processes(out, r);
     if (r->admissions_lost)
         fputs("More calls were admitted while it was not closed than could be noted.\n", out);
     hgi_breaker_verdict(verdict, sizeof verdict, r);
     hgi_breaker_broken(broken, sizeof broken, r);
     enum hgi_style style = broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD;
-    fprintf(out, "\n%s%s%s\n", hgi_style_begin(colour, style), verdict,
-            hgi_style_end(colour, style));
+    fputc('\n', out);
+    hgi_text_print(out, colour, style, "%s", verdict);
 }
 
 /* The longest of each outage's; unknown if one has none. */

@@ -26,10 +26,7 @@ static void print_calls(FILE *out, const struct hgi_chaos_results *r, bool colou
     struct hgi_table *table = calloc(1, sizeof *table);
     if (!table)
         return;
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
-        hgi_table_set(table, 0, i, "%s", heads[i]);
-        hgi_table_style(table, 0, i, HGI_STYLE_DIM);
-    }
+    hgi_table_heads(table, 0, heads, sizeof heads / sizeof heads[0]);
     hgi_table_set(table, 1, 0, "%s", hgi_format_count(text, sizeof text, hgi_chaos_calls(r)));
     hgi_table_set(table, 1, 1, "%.1f %%", goodput(r) * 100);
     hgi_table_set(table, 1, 2, "%s", hgi_format_count(text, sizeof text, sum->failed));
@@ -42,18 +39,21 @@ static void print_calls(FILE *out, const struct hgi_chaos_results *r, bool colou
 
 static void print_faults(FILE *out, const struct hgi_chaos_results *r)
 {
-    int column = 0;
-    fputs("\nFaults that struck:", out);
-    for (int kind = 0; kind < HGI_TOXIC_KINDS; kind++)
+    char text[1024] = "";
+    size_t used = 0;
+    for (int kind = 0; kind < HGI_TOXIC_KINDS && used < sizeof text; kind++)
         if (r->toxics_struck[kind])
-            column += fprintf(out, "%s%s %" PRIu64, column % 90 > 75 ? "\n  " : " ",
-                              hgi_toxic_name((enum hgi_toxic_kind)kind), r->toxics_struck[kind]);
-    for (int kind = 0; kind < HGI_SERVER_FAULT_KINDS; kind++)
+            used +=
+                (size_t)snprintf(text + used, sizeof text - used, ", %s %" PRIu64,
+                                 hgi_toxic_name((enum hgi_toxic_kind)kind), r->toxics_struck[kind]);
+    for (int kind = 0; kind < HGI_SERVER_FAULT_KINDS && used < sizeof text; kind++)
         if (r->server_struck[kind])
-            column += fprintf(out, "%s%s %" PRIu64, column % 90 > 75 ? "\n  " : " ",
-                              hgi_server_fault_name((enum hgi_server_fault_kind)kind),
-                              r->server_struck[kind]);
-    fputs(column ? ".\n" : " none.\n", out);
+            used += (size_t)snprintf(text + used, sizeof text - used, ", %s %" PRIu64,
+                                     hgi_server_fault_name((enum hgi_server_fault_kind)kind),
+                                     r->server_struck[kind]);
+    fputc('\n', out);
+    hgi_text_print(out, false, HGI_STYLE_NONE, "Faults that struck: %s.",
+                   text[0] ? text + 2 : "none");
 }
 
 static void print_growth(FILE *out, const struct hgi_chaos_results *r)
@@ -64,41 +64,47 @@ static void print_growth(FILE *out, const struct hgi_chaos_results *r)
     if (!growth.known)
         fputs("Growth: too few samples to tell.\n", out);
     else
-        fprintf(out,
-                "Growth per hour, over the second half: resident memory %+.2f MiB, descriptors "
-                "%+.2f, threads %+.2f.\n",
-                growth.resident_per_hour / (1 << 20), growth.descriptors_per_hour,
-                growth.threads_per_hour);
+        hgi_text_print(
+            out, false, HGI_STYLE_NONE,
+            "Growth per hour, over the second half: resident memory %+.2f MiB, descriptors "
+            "%+.2f, threads %+.2f.",
+            growth.resident_per_hour / (1 << 20), growth.descriptors_per_hour,
+            growth.threads_per_hour);
 }
 
 void hgi_chaos_table(FILE *out, const void *arg, bool colour)
 {
     const struct hgi_chaos_results *r = arg;
-    char verdict[640], broken[400], replay[8192], open[HGI_CELL_SIZE];
+    char verdict[640], broken[400], replay[8192], open[HGI_CELL_SIZE], counted[80];
     print_calls(out, r, colour);
     print_faults(out, r);
-    fprintf(out,
-            "Breaker: opened %" PRIu64 " times, %" PRIu64 " of them while all was well; not closed "
-            "for %s; at most %" PRIu32 " probes in a period.\n",
-            r->breaker.opened, r->breaker.false_opens,
-            hgi_format_latency(open, sizeof open, r->breaker.open_ns), r->breaker.probes_most);
-    fprintf(out, "INCR: %" PRIu64 " acknowledged, %" PRIu64 " with an outcome unknown, ",
-            r->sum.incr_acknowledged, r->sum.incr_unknown);
+    hgi_text_print(
+        out, false, HGI_STYLE_NONE,
+        "Breaker: opened %" PRIu64 " times, %" PRIu64 " of them while all was well; not closed "
+        "for %s; at most %" PRIu32 " probes in a period.",
+        r->breaker.opened, r->breaker.false_opens,
+        hgi_format_latency(open, sizeof open, r->breaker.open_ns), r->breaker.probes_most);
     if (r->incr_at_server >= 0)
-        fprintf(out, "%" PRId64 " at the server.\n", r->incr_at_server);
+        snprintf(counted, sizeof counted, "%" PRId64 " at the server", r->incr_at_server);
     else
-        fprintf(out, "some lost with the server's data (%" PRIu32 " times).\n", r->losses);
-    fprintf(out,
-            "Connections made: %" PRIu64 " for %" PRIu32 " places, at most %" PRIu32 " at once.\n",
-            r->stats.dials, r->stats.max_size, r->sockets_most);
+        snprintf(counted, sizeof counted, "some lost with the server's data (%" PRIu32 " times)",
+                 r->losses);
+    hgi_text_print(out, false, HGI_STYLE_NONE,
+                   "INCR: %" PRIu64 " acknowledged, %" PRIu64 " with an outcome unknown, %s.",
+                   r->sum.incr_acknowledged, r->sum.incr_unknown, counted);
+    hgi_text_print(out, false, HGI_STYLE_NONE,
+                   "Connections made: %" PRIu64 " for %" PRIu32 " places, at most %" PRIu32
+                   " at once.",
+                   r->stats.dials, r->stats.max_size, r->sockets_most);
     print_growth(out, r);
     hgi_chaos_verdict(verdict, sizeof verdict, r);
     hgi_chaos_broken(broken, sizeof broken, r);
     hgi_chaos_replay(replay, sizeof replay, r);
     enum hgi_style style = broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD;
-    fprintf(out, "\n%s%s%s\n%s: %s\n", hgi_style_begin(colour, style), verdict,
-            hgi_style_end(colour, style), r->settings.soak ? "The last round again" : "Again",
-            replay);
+    fputc('\n', out);
+    hgi_text_print(out, colour, style, "%s", verdict);
+    /* In one piece, to be copied. */
+    fprintf(out, "%s: %s\n", r->settings.soak ? "The last round again" : "Again", replay);
 }
 
 /* --- figures --- */

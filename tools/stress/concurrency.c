@@ -13,19 +13,22 @@ struct concurrency {
 static const char about[] =
     "herdgate-stress concurrency: many threads, few connections, every reply checked\n"
     "\n"
-    "Threads SET and GET values that say which key and nonce they belong to, ECHO, INCR counters\n"
-    "of their own, send pipelines through hg_call and take leases by hand. Whoever holds a\n"
-    "connection marks it, so that a second holder is found. Afterwards the pool is closed, and\n"
-    "connections, descriptors and memory that are left over are counted.\n";
+    "Threads SET and GET values that say which key and nonce they belong to, ECHO,\n"
+    "INCR counters of their own, send pipelines through hg_call and take leases by\n"
+    "hand. Whoever holds a connection marks it, so that a second holder is found.\n"
+    "Afterwards the pool is closed, and connections, descriptors and memory that are\n"
+    "left over are counted.\n";
 
 static const char examples[] =
-    "\nExamples:\n"
-    "  herdgate-stress concurrency -t 64 -c 8 -d 1..1MiB --duration 30s --report=run.html\n"
+    "\n"
+    "Examples:\n"
+    "  herdgate-stress concurrency -t 64 -c 8 -d 1..1MiB --report=run.html\n"
     "  herdgate-stress concurrency -h 127.0.0.1 -p 6379 --duration 5s\n"
     "  herdgate-stress concurrency --policy herdgate.json --json -q\n"
-    "\nWithout a server it starts a redis-server of its own on a temporary unix socket. On a "
-    "given\n"
-    "one every key has a prefix of the run's own, expires, and is deleted at the end.\n";
+    "\n"
+    "Without a server it starts a redis-server of its own on a temporary unix socket.\n"
+    "On a given one every key has a prefix of the run's own, expires, and is deleted\n"
+    "at the end.\n";
 
 static void begin(void *state, uint64_t seed)
 {

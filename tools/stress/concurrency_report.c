@@ -14,17 +14,14 @@ static double per_second(const struct hgi_concurrency_results *results)
 static void print_calls(FILE *out, const struct hgi_concurrency_results *results, bool colour)
 {
     static const char *const heads[] = { "calls", "per second", "p50",     "p90",
-                                         "p99",   "p99.9",      "longest", "values moved" };
+                                         "p99",   "p99.9",      "longest", "moved" };
     static const double percents[] = { 50, 90, 99, 99.9, 100 };
     char text[HGI_CELL_SIZE];
     uint64_t calls = hgi_concurrency_calls(results);
     struct hgi_table *table = calloc(1, sizeof *table);
     if (!table)
         return;
-    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
-        hgi_table_set(table, 0, i, "%s", heads[i]);
-        hgi_table_style(table, 0, i, HGI_STYLE_DIM);
-    }
+    hgi_table_heads(table, 0, heads, sizeof heads / sizeof heads[0]);
     hgi_table_set(table, 1, 0, "%s", hgi_format_count(text, sizeof text, calls));
     hgi_table_set(table, 1, 1, "%s",
                   hgi_format_count(text, sizeof text, (uint64_t)per_second(results)));
@@ -41,34 +38,37 @@ static void print_calls(FILE *out, const struct hgi_concurrency_results *results
 void hgi_concurrency_table(FILE *out, const void *arg, bool colour)
 {
     const struct hgi_concurrency_results *results = arg;
-    char verdict[640], memory[HGI_CELL_SIZE];
+    char verdict[640], memory[HGI_CELL_SIZE], left[64];
     const struct hgi_worker *sum = &results->sum;
     struct hgi_time_shares shares = hgi_concurrency_shares(sum);
     char broken[400];
     print_calls(out, results, colour);
-    fprintf(out,
-            "\nWhere a call's time went: %.0f %% waiting for a connection, %.0f %% while one was "
-            "made,\n%.0f %% at the server, %.0f %% in backoff, %.0f %% the rest.\n",
-            shares.queue * 100, shares.dial * 100, shares.server * 100, shares.backoff * 100,
-            shares.rest * 100);
-    fprintf(out,
-            "Leases checked to have one holder: %" PRIu64 ". Connections made: %" PRIu64
-            " for %" PRIu32 " places. Retries: %" PRIu64 ".\n",
-            sum->leases, results->stats.dials, results->stats.max_size, sum->retries);
+    fputc('\n', out);
+    hgi_text_print(out, false, HGI_STYLE_NONE,
+                   "Where a call's time went: %.0f %% waiting for a connection, %.0f %% while one "
+                   "was made, %.0f %% at the server, %.0f %% in backoff, %.0f %% the rest.",
+                   shares.queue * 100, shares.dial * 100, shares.server * 100, shares.backoff * 100,
+                   shares.rest * 100);
+    hgi_text_print(out, false, HGI_STYLE_NONE,
+                   "Leases checked to have one holder: %" PRIu64 ". Connections made: %" PRIu64
+                   " for %" PRIu32 " places. Retries: %" PRIu64 ".",
+                   sum->leases, results->stats.dials, results->stats.max_size, sum->retries);
     if (sum->missing > 0)
         fprintf(out, "Keys that had vanished from the server: %" PRIu64 ".\n", sum->missing);
-    fputs("Left over after closing: ", out);
     if (results->connections_left < 0)
-        fputs("connections unknown (the server does not tell)", out);
+        snprintf(left, sizeof left, "connections unknown (the server does not tell)");
     else
-        fprintf(out, "%" PRId64 " connections", results->connections_left);
-    fprintf(out, ", %" PRId64 " descriptors, %s of memory.\n", results->descriptors_left,
-            hgi_format_bytes(memory, sizeof memory,
-                             (uint64_t)(results->memory_left > 0 ? results->memory_left : 0)));
+        snprintf(left, sizeof left, "%" PRId64 " connections", results->connections_left);
+    hgi_text_print(
+        out, false, HGI_STYLE_NONE,
+        "Left over after closing: %s, %" PRId64 " descriptors, %s of memory.", left,
+        results->descriptors_left,
+        hgi_format_bytes(memory, sizeof memory,
+                         (uint64_t)(results->memory_left > 0 ? results->memory_left : 0)));
     hgi_concurrency_verdict(verdict, sizeof verdict, results);
     hgi_concurrency_broken(broken, sizeof broken, results);
-    fprintf(out, "\n%s%s%s\n", hgi_style_begin(colour, broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD),
-            verdict, hgi_style_end(colour, broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD));
+    fputc('\n', out);
+    hgi_text_print(out, colour, broken[0] ? HGI_STYLE_BAD : HGI_STYLE_BOLD, "%s", verdict);
 }
 
 void hgi_concurrency_figures(struct hgi_figures *out, const void *arg)

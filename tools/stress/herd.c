@@ -25,19 +25,21 @@ struct herd {
 };
 
 static const char about[] =
-    "herdgate-stress herd: what a herd of callers does to a server that goes away and comes back\n"
+    "herdgate-stress herd: a herd of callers, and a server that goes and comes back\n"
     "\n"
-    "A redis-server of the tool's own (on a temporary unix socket) is killed and restarted while\n"
-    "many threads call it. The same trial is run under several ways to retry, side by side:\n"
-    "naive (a connection per thread, 7 attempts at once), backoff, jitter, budget, breaker (naive\n"
-    "with that part), and all (herdgate, with everything).\n";
+    "A redis-server of the tool's own (on a temporary unix socket) is killed and\n"
+    "restarted while many threads call it. The same trial is run under several ways\n"
+    "to retry, side by side: naive (a connection per thread, 7 attempts at once),\n"
+    "backoff, jitter, budget, breaker (naive with that part), and all (herdgate, with\n"
+    "everything).\n";
 
 static const char examples[] =
-    "\nExamples:\n"
+    "\n"
+    "Examples:\n"
     "  herdgate-stress herd --report=herd.html\n"
     "  herdgate-stress herd -t 400 --compare naive,all --fault stop --outage 1s..4s\n"
     "  herdgate-stress herd -t 400 -R 1600 --capacity 2000/s --report=metastable.html\n"
-    "  herdgate-stress herd --policy herdgate.json --compare all --json=result.json -q\n";
+    "  herdgate-stress herd --policy herdgate.json --compare all --json=out.json -q\n";
 
 static void begin(void *state, uint64_t seed)
 {

@@ -14,18 +14,20 @@
 static const char about[] =
     "herdgate-stress report: the table and the page again, from a saved result\n"
     "\n"
-    "FILE is what any of the subcommands wrote with --json=FILE, for example in CI. The page is "
-    "the\n"
-    "one that --report would have written at the run. Nothing is started.\n"
+    "FILE is what any of the subcommands wrote with --json=FILE, for example in CI.\n"
+    "The page is the one that --report would have written at the run. Nothing is\n"
+    "started.\n"
     "\n"
     "usage: herdgate-stress report FILE [options]\n";
 
 static const char examples[] =
-    "\nExamples:\n"
+    "\n"
+    "Examples:\n"
     "  herdgate-stress report night.json --report=night.html\n"
     "  herdgate-stress report herd.json -q --assert 'amplification<1.2'\n"
-    "\nExit: 0 shown, 1 an --assert does not hold, 2 usage, or FILE is no saved result, 3 a file\n"
-    "that cannot be written. See herdgate-stress(1).\n";
+    "\n"
+    "Exit: 0 shown, 1 an --assert does not hold, 2 usage, or FILE is no saved result,\n"
+    "3 a file that cannot be written. See herdgate-stress(1).\n";
 
 /* Whose results these are; NULL: nobody's, and the problem says so. */
 static const struct hgi_subcommand *whose(const struct hgi_saved *saved)

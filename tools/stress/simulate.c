@@ -27,18 +27,15 @@ struct simulation {
 static const char about[] =
     "herdgate-stress simulate: what each kind of backoff costs, on a virtual clock\n"
     "\n"
-    "Model lock: clients contend for one optimistic lock, all at once: each reads a version and "
-    "writes under "
-    "it,\n"
-    "and begins again after a delay if another one wrote in between, until it has written once. "
-    "The\n"
-    "model is that of \"Exponential Backoff And Jitter\" (AWS Architecture Blog, 2015); the delays "
-    "are\n"
-    "the library's own.\n"
+    "Model lock: clients contend for one optimistic lock, all at once: each reads a\n"
+    "version and writes under it, and begins again after a delay if another one wrote\n"
+    "in between, until it has written once. The model is that of \"Exponential\n"
+    "Backoff And Jitter\" (AWS Architecture Blog, 2015); the delays are the library's\n"
+    "own.\n"
     "\n"
-    "Model wave: callers fail in the same instant and try again, and breakers that opened together "
-    "send\n"
-    "their first probe: how many do so in the same 10 ms, by kind of jitter.\n"
+    "Model wave: callers fail in the same instant and try again, and breakers that\n"
+    "opened together send their first probe: how many do so in the same 10 ms, by\n"
+    "kind of jitter.\n"
     "\n"
     "Nothing is sent, and the same seed gives the same result.\n"
     "\n"
@@ -89,13 +86,18 @@ static void print_part(FILE *out, const struct simulation *s, bool time, bool co
     if (!table)
         return;
     hgi_table_set(table, 0, 0, "%s", time ? "time to the end" : "calls in all");
-    for (uint32_t c = 0; c < s->count; c++)
-        hgi_table_set(table, 0, c + 1, "%" PRIu32 " clients", s->clients[c]);
+    hgi_table_style(table, 0, 0, HGI_STYLE_BOLD);
+    hgi_table_set(table, 1, 0, "clients");
+    hgi_table_style(table, 1, 0, HGI_STYLE_DIM);
+    for (uint32_t c = 0; c < s->count; c++) {
+        hgi_table_set(table, 1, c + 1, "%" PRIu32, s->clients[c]);
+        hgi_table_style(table, 1, c + 1, HGI_STYLE_DIM);
+    }
     for (size_t kind = 0; kind < HGI_BACKOFF_KINDS; kind++) {
-        hgi_table_set(table, kind + 1, 0, "%s", hgi_backoff_name((enum hgi_backoff_kind)kind));
+        hgi_table_set(table, kind + 2, 0, "%s", hgi_backoff_name((enum hgi_backoff_kind)kind));
         for (uint32_t c = 0; c < s->count; c++) {
             const struct hgi_contention_result *r = &s->result[kind][c];
-            hgi_table_set(table, kind + 1, c + 1, "%s",
+            hgi_table_set(table, kind + 2, c + 1, "%s",
                           r->calls <= 0 ? "-" /* interrupted before */
                           : time        ? hgi_format_latency(text, sizeof text, (int64_t)r->time_ns)
                                  : hgi_format_count(text, sizeof text, (uint64_t)(r->calls + 0.5)));
@@ -114,13 +116,13 @@ static void print_tables(FILE *out, const void *results, bool colour)
     print_part(out, s, false, colour);
     fputc('\n', out);
     print_part(out, s, true, colour);
-    if (plain->calls > 0 && plain->time_ns > 0)
-        fprintf(
-            out,
-            "\n%sAt %" PRIu32 " clients full jitter takes %.2f times the calls and %.2f times the "
-            "time of exponential delays without jitter.%s\n",
-            hgi_style_begin(colour, HGI_STYLE_BOLD), s->clients[last], full->calls / plain->calls,
-            full->time_ns / plain->time_ns, hgi_style_end(colour, HGI_STYLE_BOLD));
+    if (plain->calls <= 0 || plain->time_ns <= 0)
+        return;
+    fputc('\n', out);
+    hgi_text_print(out, colour, HGI_STYLE_BOLD,
+                   "At %" PRIu32 " clients full jitter takes %.2f times the calls and %.2f times "
+                   "the time of exponential delays without jitter.",
+                   s->clients[last], full->calls / plain->calls, full->time_ns / plain->time_ns);
 }
 
 static const struct hgi_field clients_field[] = { { "clients", HGI_FIELD_U32, 0, 0, 0, 0 }, { 0 } };

@@ -10,7 +10,7 @@
 #include "tools/stress/subcommand.h"
 #include "tools/stress/wave.h"
 
-enum { PICTURE = 60 }; /* buckets of 10 ms, or of more, that the picture has */
+enum { PICTURE = 36 }; /* columns of the picture: of 10 ms each, or of more */
 
 struct waves {
     struct hgi_stamp stamp;
@@ -63,11 +63,11 @@ static void print_wave(FILE *out, const struct hgi_wave_result *results, bool co
 {
     uint32_t last = last_of(results);
     uint32_t top = top_of(results);
-    fprintf(out, "%s  %-13s %8s %14s %10s   %.2f s%s\n", hgi_style_begin(colour, HGI_STYLE_DIM),
-            "jitter", "retries", "peak of 10 ms", "lower by", 0.01 * (last + 1),
-            hgi_style_end(colour, HGI_STYLE_DIM));
+    fprintf(out, "%s  %-12s  %7s  %7s  %7s\n  %-12s  %7s  %7s  %7s   0 to %.2f s%s\n",
+            hgi_style_begin(colour, HGI_STYLE_DIM), "", "", "peak of", "lower", "jitter", "retries",
+            "10 ms", "by", 0.01 * (last + 1), hgi_style_end(colour, HGI_STYLE_DIM));
     for (size_t i = 0; i < HGI_WAVE_JITTERS; i++) {
-        fprintf(out, "  %-13s %8" PRIu64 " %14" PRIu32 " %8.1f x   ",
+        fprintf(out, "  %-12s  %7" PRIu64 "  %7" PRIu32 "  %5.1f x   ",
                 hgi_wave_jitter_name(hgi_wave_jitters[i]), results[i].events, results[i].peak,
                 times_lower(results, i));
         draw(out, &results[i], top, last);
@@ -86,12 +86,12 @@ static void print_table(FILE *out, const void *results, bool colour)
         fprintf(out, "%s%" PRIu32 " callers fail in the same instant%s\n", real ? "\n" : "",
                 w->wave.clients, real ? ", as threads that sleep" : "");
         print_wave(out, w->retries[real], colour);
-        fprintf(out,
-                "\n%sOf %" PRIu32 " breakers that opened together at most %" PRIu32
-                " send their first probe in the same 10 ms%s; without jitter %" PRIu32 ".%s\n",
-                hgi_style_begin(colour, HGI_STYLE_BOLD), w->wave.breakers, w->probes[real][1].peak,
-                real ? ", asked by threads" : "", w->probes[real][0].peak,
-                hgi_style_end(colour, HGI_STYLE_BOLD));
+        fputc('\n', out);
+        hgi_text_print(out, colour, HGI_STYLE_BOLD,
+                       "Of %" PRIu32 " breakers that opened together at most %" PRIu32
+                       " send their first probe in the same 10 ms%s; without jitter %" PRIu32 ".",
+                       w->wave.breakers, w->probes[real][1].peak, real ? ", asked by threads" : "",
+                       w->probes[real][0].peak);
     }
 }
 
