@@ -16,10 +16,9 @@
 #include "breaker/core.h"
 #include "breaker/error.h"
 #include "breaker/fork.h"
+#include "breaker/hints.h"
 #include "breaker/options.h"
 #include "breaker/shared.h"
-
-#define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
 int64_t hgi_breaker_now(hg_breaker *breaker)
 {
@@ -95,7 +94,7 @@ static bool make_transition(hg_breaker *breaker, uint64_t *seen, uint64_t next, 
 /* This word or a later one, after all that this process is to know of how it came to be. */
 static uint64_t meet(hg_breaker *breaker, uint64_t word)
 {
-    return LIKELY(!hgi_shared_has_news(breaker, word)) ? word : hgi_shared_look(breaker);
+    return HGI_LIKELY(!hgi_shared_has_news(breaker, word)) ? word : hgi_shared_look(breaker);
 }
 
 /* One event, until it has taken effect. */
@@ -134,9 +133,11 @@ static bool refuses_for_now(hg_breaker *breaker, enum hgi_event event, uint64_t 
     return step.verdict == HGI_REFUSED && step.word == word;
 }
 
-static bool admit_slowly(hg_breaker *breaker, enum hgi_event event, uint64_t word,
-                         hg_permit *permit)
+/* Not closed. Outlined, as is what follows, so that a plain admit saves no register. */
+static HGI_OUTLINED bool admit_slowly(hg_breaker *breaker, enum hgi_event event, uint64_t word,
+                                      hg_permit *permit)
 {
+    word = meet(breaker, word);
     permit->opaque = 0;
     if (refuses_for_now(breaker, event, word)) {
         hgi_breaker_count(breaker, HGI_COUNT_REFUSED);
@@ -155,18 +156,21 @@ static bool admit_slowly(hg_breaker *breaker, enum hgi_event event, uint64_t wor
     return true;
 }
 
+/* Admitted while closed by a breaker that counts, or is shared and may have news. */
+static HGI_OUTLINED bool admit_counted(hg_breaker *breaker, uint64_t word)
+{
+    hgi_breaker_count(breaker, HGI_COUNT_ADMITTED);
+    (void)meet(breaker, word);
+    return true;
+}
+
 static inline bool admit(hg_breaker *breaker, enum hgi_event event, hg_permit *permit)
 {
     uint64_t word = load_word(breaker);
-    if (!LIKELY(hgi_word_state(word) == HGI_CLOSED))
-        return admit_slowly(breaker, event, meet(breaker, word), permit);
+    if (!HGI_LIKELY(hgi_word_state(word) == HGI_CLOSED))
+        return admit_slowly(breaker, event, word, permit);
     permit->opaque = (word & HGI_GENERATION_MASK) | HGI_PERMIT_VALID;
-    if (!LIKELY(breaker->flags == 0)) {
-        hgi_breaker_count(breaker, HGI_COUNT_ADMITTED);
-        if (!LIKELY(!hgi_shared_has_news(breaker, word)))
-            hgi_shared_look(breaker);
-    }
-    return true;
+    return HGI_LIKELY(breaker->flags == 0) || admit_counted(breaker, word);
 }
 
 bool hg_breaker_admit(hg_breaker *breaker, hg_permit *permit)
@@ -177,11 +181,6 @@ bool hg_breaker_admit(hg_breaker *breaker, hg_permit *permit)
 bool hgi_breaker_admit(hg_breaker *breaker, unsigned flags, hg_permit *permit)
 {
     return admit(breaker, flags & HGI_ADMIT_NO_PROBE ? HGI_ADMIT_PLAIN : HGI_ADMIT, permit);
-}
-
-bool hgi_permit_is_probe(hg_permit permit)
-{
-    return (permit.opaque & HGI_PERMIT_PROBE) != 0;
 }
 
 void hg_breaker_cancel(hg_breaker *breaker, hg_permit permit)
@@ -269,10 +268,10 @@ static inline void report(hg_breaker *breaker, hg_permit permit, hg_result resul
                           int64_t elapsed_ns, int64_t ended_ns)
 {
     /* A word that is nothing but the permit's generation: closed, and no failures in a row. */
-    if (!LIKELY(result == HG_RESULT_SUCCESS &&
-                load_word(breaker) == (permit.opaque ^ HGI_PERMIT_VALID)))
+    if (!HGI_LIKELY(result == HG_RESULT_SUCCESS &&
+                    load_word(breaker) == (permit.opaque ^ HGI_PERMIT_VALID)))
         report_slowly(breaker, permit, result, elapsed_ns, ended_ns);
-    else if (!LIKELY(breaker->flags == 0))
+    else if (!HGI_LIKELY(breaker->flags == 0))
         report_counted(breaker, permit, elapsed_ns, ended_ns);
 }
 

@@ -7,15 +7,14 @@
 
 #include <herdgate/breaker.h>
 
+#include "breaker/permit.h"
+
 /* Flag: admitted only where no probe's place is taken for it (closed, forced closed, disabled): for who
  * asks for himself and not for a call, as a pool's dialers do. */
 #define HGI_ADMIT_NO_PROBE 1U
 
 /* hg_breaker_admit() with flags. */
 bool hgi_breaker_admit(hg_breaker *breaker, unsigned flags, hg_permit *permit);
-
-/* Whether this permit is one of a half-open breaker's probes. */
-bool hgi_permit_is_probe(hg_permit permit);
 
 /* In the child of a fork(), before any other use: its parent's threads are not here, whatever they were
  * in the middle of. State and counts stay; transitions that were on their way to listeners are lost. */

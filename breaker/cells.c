@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "breaker/hints.h"
+
 static_assert(HGI_OWN_CELLS == 64, "one bit of `taken` each");
 
 enum { NOT_YET = 0 }; /* `mine` is the index + 1, so that a new thread's zero means none */
@@ -54,7 +56,8 @@ static void prepare(void)
               pthread_atfork(NULL, NULL, forked) == 0;
 }
 
-static uint32_t take(void)
+/* Once in a thread's life. */
+static HGI_OUTLINED uint32_t take(void)
 {
     pthread_once(&once, prepare);
     /* relaxed: the exchange below decides. */

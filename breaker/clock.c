@@ -28,13 +28,6 @@ int64_t hgi_wall_ns(void)
     return (int64_t)now.tv_sec * HGI_NS_PER_S + now.tv_nsec;
 }
 
-int64_t hgi_deadline_after(int64_t now_ns, int64_t duration_ns)
-{
-    if (duration_ns < 0 || duration_ns >= HGI_NEVER - now_ns)
-        return HGI_NEVER;
-    return now_ns + duration_ns;
-}
-
 struct timespec hgi_timespec(int64_t ns)
 {
     return (struct timespec) { .tv_sec = (time_t)(ns / HGI_NS_PER_S),

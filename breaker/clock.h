@@ -24,7 +24,12 @@ int64_t hgi_coarse_now_ns(void);
 int64_t hgi_wall_ns(void);
 
 /* now + duration, never past HGI_NEVER; a negative duration is none: HGI_NEVER. */
-int64_t hgi_deadline_after(int64_t now_ns, int64_t duration_ns);
+static inline int64_t hgi_deadline_after(int64_t now_ns, int64_t duration_ns)
+{
+    if (duration_ns < 0 || duration_ns >= HGI_NEVER - now_ns)
+        return HGI_NEVER;
+    return now_ns + duration_ns;
+}
 
 /* Nanoseconds as a timespec, rounded down. */
 struct timespec hgi_timespec(int64_t ns);

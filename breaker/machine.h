@@ -27,6 +27,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "breaker/permit.h"
+
 #define HGI_TICK_NS INT64_C(4000000)
 
 enum {
@@ -88,9 +90,6 @@ enum hgi_verdict {
     HGI_LATE /* the permit is of a generation that has ended */
 };
 
-/* A permit: the generation where the word has it, and two marks. 0 is no permit. */
-#define HGI_PERMIT_VALID (UINT64_C(1) << 63)
-#define HGI_PERMIT_PROBE (UINT64_C(1) << 62)
 #define HGI_GENERATION_MASK ((uint64_t)HGI_GENERATION_MAX << HGI_GENERATION_SHIFT)
 
 /* The settings, decoded. Whoever fills one keeps the limits: hgi_machine_is_legal(). */

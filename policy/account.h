@@ -11,16 +11,16 @@
 /* One running call. */
 struct hgi_run {
     const struct hgi_call *call;
+    struct hg_error *record;
     struct hgi_plan plan;
-    struct hgi_progress progress;
     int64_t started_ns;
-    int64_t ended_ns; /* of the last attempt; 0: not known */
+    struct hgi_progress progress; /* this and all that follows begins as 0 */
     int64_t queue_ns, dial_ns, server_ns, backoff_ns;
+    int64_t ended_ns;  /* of the last attempt; 0: not known */
     bool may_have_run; /* an attempt left and was not answered */
     bool has_run;      /* an attempt is known to have run, and failed */
     bool has_token;    /* of the budget, for a retry not made yet */
     hg_status cause;   /* of the last failed attempt; HG_OK: none failed */
-    struct hg_error *record;
 };
 
 static inline int64_t hgi_run_now(const struct hgi_run *run)

@@ -67,7 +67,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 static uint64_t tick_at(int64_t now_ns)
 {
-    return now_ns > 0 ? (uint64_t)(now_ns / TICK_NS) : 0;
+    return now_ns > 0 ? (uint64_t)now_ns / (uint64_t)TICK_NS : 0;
 }
 
 /* Tokens as millionths, to the nearest. What is negative or not a number is 0. */
@@ -124,9 +124,10 @@ static uint64_t earn(const struct hgi_budget_rules *rules, uint64_t word, uint64
     return pack(least(tokens_of(word) + earned, rules->capacity), word >> TICK_SHIFT);
 }
 
-static bool full_and_fresh(const struct hgi_budget_rules *rules, uint64_t word, int64_t now_ns)
+/* Whether a call has nothing to write. */
+static bool full_and_fresh(uint64_t capacity, uint64_t word, int64_t now_ns)
 {
-    return tokens_of(word) == rules->capacity && ticks_since(word, now_ns) < TICKS_STALE;
+    return tokens_of(word) == capacity && ticks_since(word, now_ns) < TICKS_STALE;
 }
 
 struct hgi_budget_step hgi_budget_step(const struct hgi_budget_rules *rules, uint64_t word,
@@ -140,7 +141,7 @@ struct hgi_budget_step hgi_budget_step(const struct hgi_budget_rules *rules, uin
     } else if (event == HGI_BUDGET_GIVE_BACK) {
         step.word = earn(rules, word, TOKEN);
     } else if (event == HGI_BUDGET_CALL) {
-        if (!full_and_fresh(rules, word, now_ns))
+        if (!full_and_fresh(rules->capacity, word, now_ns))
             step.word = earn(rules, credit_time(rules, word, now_ns), rules->per_call);
     } else {
         uint64_t credited = credit_time(rules, word, now_ns);
@@ -203,7 +204,12 @@ void hgi_budget_configure(struct hg_budget *budget, const struct hgi_budget_sett
 
 void hgi_budget_on_call(struct hg_budget *budget, int64_t now_ns)
 {
-    (void)apply(budget, HGI_BUDGET_CALL, now_ns);
+    /* While all goes well there is nothing to write, as hgi_budget_step() would find with the other rules
+     * at hand. relaxed: as in rules_of(). */
+    uint64_t word = atomic_load_explicit(&budget->word, memory_order_relaxed);
+    uint64_t capacity = atomic_load_explicit(&budget->capacity, memory_order_relaxed);
+    if (!full_and_fresh(capacity, word, now_ns))
+        (void)apply(budget, HGI_BUDGET_CALL, now_ns);
 }
 
 bool hgi_budget_take(struct hg_budget *budget, int64_t now_ns)

@@ -15,11 +15,6 @@
 
 typedef void rule_fn(const struct hgi_arguments *a, struct hgi_command_facts *facts);
 
-size_t hgi_argument_length(const struct hgi_arguments *a, int index)
-{
-    return a->lengths ? a->lengths[index] : strlen(a->argv[index]);
-}
-
 bool hgi_argument_is(const struct hgi_arguments *a, int index, const char *word)
 {
     if (index >= a->argc || hgi_argument_length(a, index) != strlen(word))

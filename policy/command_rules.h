@@ -3,6 +3,8 @@
 #ifndef HERDGATE_POLICY_COMMAND_RULES_H
 #define HERDGATE_POLICY_COMMAND_RULES_H
 
+#include <string.h>
+
 #include "policy/commands.h"
 
 /* A command as it was given. */
@@ -44,7 +46,11 @@ enum hgi_command_rule_id {
 void hgi_command_rule_apply(enum hgi_command_rule_id rule, const struct hgi_arguments *arguments,
                             struct hgi_command_facts *facts);
 
-size_t hgi_argument_length(const struct hgi_arguments *arguments, int index);
+/* The length of an argument that there is. */
+static inline size_t hgi_argument_length(const struct hgi_arguments *arguments, int index)
+{
+    return arguments->lengths ? arguments->lengths[index] : strlen(arguments->argv[index]);
+}
 
 /* The argument is this word, in any case. False if there is no such argument. */
 bool hgi_argument_is(const struct hgi_arguments *arguments, int index, const char *word);

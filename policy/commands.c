@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "breaker/hints.h"
 #include "policy/command_rules.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -55,43 +56,47 @@ static const uint16_t places[1 << INDEX_BITS] = {
 static_assert(COUNT_OF(table) < COUNT_OF(places) / 2, "the index is sparse");
 static_assert(HGI_NAME_SIZE == 32, "a name is four words");
 
-/* A name that is looked for, as words of eight letters, the first one highest. It is made in registers:
- * letters stored one by one and then read as a word would stall the processor. */
+/* A name that is looked for, as words of eight letters, the first one lowest: on most processors what the
+ * table has in memory. They are made in registers: letters stored one by one and then read as a word would
+ * stall the processor. */
 struct name {
     uint64_t word[HGI_NAME_SIZE / 8];
-    size_t length;
 };
 
-/* Add letters in upper case. False: no name has them. */
-static bool add_letters(struct name *name, const char *letters, size_t count)
+/* Letters, at most eight, in upper case. False: one of them is no letter of a word. */
+static bool pack(const char *letters, size_t count, uint64_t *word)
 {
-    size_t at = name->length;
-    if (count == 0 || count >= HGI_NAME_SIZE - at)
-        return false;
-    uint64_t word = name->word[at / 8];
-    for (size_t i = 0; i < count; i++) {
-        unsigned char c = (unsigned char)letters[i];
-        if (c <= ' ' || c > '~')
-            return false;
-        if (c >= 'a' && c <= 'z')
-            c = (unsigned char)(c - 'a' + 'A');
-        word |= (uint64_t)c << (56 - 8 * (at % 8));
-        if (++at % 8 == 0) {
-            name->word[at / 8 - 1] = word;
-            word = 0;
-        }
+    uint64_t packed = 0;
+    uint32_t below = 0; /* the highest bit: of a byte up to ' '. No name has one above '~' either */
+    for (size_t i = count; i-- > 0;) {
+        uint32_t letter = (unsigned char)letters[i];
+        if (letter - 'a' < 26)
+            letter -= 'a' - 'A';
+        below |= letter - '!';
+        packed = packed << 8 | letter;
     }
-    name->word[at / 8] = word;
-    name->length = at;
-    return true;
+    *word = packed;
+    return below >> 31 == 0;
+}
+
+/* One word of a command. False: no name is like it. */
+static bool is_word(const char *letters, size_t length, struct name *name)
+{
+    if (length == 0 || length >= HGI_NAME_SIZE)
+        return false;
+    bool fit = true;
+    *name = (struct name) { { 0 } };
+    for (size_t at = 0; at < length && fit; at += 8)
+        fit = pack(letters + at, length - at < 8 ? length - at : 8, &name->word[at / 8]);
+    return fit;
 }
 
 static bool is_name(const struct name *name, const char text[static HGI_NAME_SIZE])
 {
     uint64_t word[HGI_NAME_SIZE / 8];
     memcpy(word, text, sizeof word);
-    return ((be64toh(word[0]) ^ name->word[0]) | (be64toh(word[1]) ^ name->word[1]) |
-            (be64toh(word[2]) ^ name->word[2]) | (be64toh(word[3]) ^ name->word[3])) == 0;
+    return ((le64toh(word[0]) ^ name->word[0]) | (le64toh(word[1]) ^ name->word[1]) |
+            (le64toh(word[2]) ^ name->word[2]) | (le64toh(word[3]) ^ name->word[3])) == 0;
 }
 
 /* Where in the index a name is, or would be. */
@@ -115,18 +120,24 @@ static const struct command_row *find(const struct name *name)
 /* The first word of a command, as a name. */
 static bool first_word(struct name *name, const struct hgi_arguments *a)
 {
-    *name = (struct name) { .length = 0 };
-    return a->argc > 0 && add_letters(name, a->argv[0], hgi_argument_length(a, 0));
+    return a->argc > 0 && is_word(a->argv[0], hgi_argument_length(a, 0), name);
 }
 
-/* A space and the second behind the first. */
-static bool second_word(struct name *name, const struct hgi_arguments *a)
+/* The first two, with a space in between; the first one is a word. */
+static HGI_OUTLINED bool two_words(struct name *name, const struct hgi_arguments *a)
 {
+    char text[HGI_NAME_SIZE];
     if (a->argc < 2)
         return false;
-    name->word[name->length / 8] |= (uint64_t)' ' << (56 - 8 * (name->length % 8));
-    name->length++;
-    return add_letters(name, a->argv[1], hgi_argument_length(a, 1));
+    size_t first = hgi_argument_length(a, 0), second = hgi_argument_length(a, 1);
+    if (!is_word(a->argv[1], second, name) || first + 1 + second >= sizeof text)
+        return false;
+    memcpy(text, a->argv[0], first);
+    text[first] = '_'; /* a space is in no word */
+    memcpy(text + first + 1, a->argv[1], second);
+    (void)is_word(text, first + 1 + second, name);
+    name->word[first / 8] ^= (uint64_t)('_' ^ ' ') << 8 * (first % 8);
+    return true;
 }
 
 static const struct command_row *row_of(const struct hgi_arguments *a)
@@ -135,7 +146,7 @@ static const struct command_row *row_of(const struct hgi_arguments *a)
     if (!first_word(&name, a))
         return NULL;
     const struct command_row *row = find(&name);
-    if (!row || !(row->marks & CONTAINER) || !second_word(&name, a))
+    if (!row || !(row->marks & CONTAINER) || !two_words(&name, a))
         return row;
     const struct command_row *subcommand = find(&name);
     return subcommand ? subcommand : row;
@@ -179,16 +190,17 @@ static int key_of(const struct command_row *row, const struct hgi_arguments *a)
 struct hgi_command_facts hgi_command_look(int argc, const char *const *argv, const size_t *lengths)
 {
     struct hgi_arguments arguments = { argc, argv, lengths };
+    struct hgi_command_facts facts = { .kind = HGI_CLASS_WRITE_ONCE, .opaque = true };
     const struct command_row *row = row_of(&arguments);
-    if (!row)
-        return (struct hgi_command_facts) { .kind = HGI_CLASS_WRITE_ONCE, .opaque = true };
-    struct hgi_command_facts facts = { .name = row->name,
-                                       .kind = (enum hgi_class_kind)row->kind,
-                                       .effect = (enum hgi_effect)row->effect,
-                                       .key_index = key_of(row, &arguments),
-                                       .opaque = row->marks & OPAQUE };
-    if (row->rule != HGI_RULE_NONE)
-        hgi_command_rule_apply((enum hgi_command_rule_id)row->rule, &arguments, &facts);
+    if (row) {
+        facts.name = row->name;
+        facts.kind = (enum hgi_class_kind)row->kind;
+        facts.effect = (enum hgi_effect)row->effect;
+        facts.key_index = key_of(row, &arguments);
+        facts.opaque = row->marks & OPAQUE;
+        if (row->rule != HGI_RULE_NONE)
+            hgi_command_rule_apply((enum hgi_command_rule_id)row->rule, &arguments, &facts);
+    }
     return facts;
 }
 
@@ -203,7 +215,7 @@ static const struct hgi_command_rule *rule_of(const struct hgi_settings *setting
 {
     char name[HGI_NAME_SIZE];
     for (size_t i = 0; i < COUNT_OF(wanted->word); i++) {
-        const uint64_t word = htobe64(wanted->word[i]);
+        const uint64_t word = htole64(wanted->word[i]);
         memcpy(name + 8 * i, &word, sizeof word);
     }
     size_t low = 0, high = settings->command_count;
@@ -220,19 +232,26 @@ static const struct hgi_command_rule *rule_of(const struct hgi_settings *setting
     return NULL;
 }
 
+/* The file's rule for a command: for its first two words, or else for its first. */
+static HGI_OUTLINED const struct hgi_command_rule *rule_for(const struct hgi_settings *settings,
+                                                            int argc, const char *const *argv,
+                                                            const size_t *lengths)
+{
+    struct hgi_arguments arguments = { argc, argv, lengths };
+    struct name one, two;
+    if (!first_word(&one, &arguments))
+        return NULL;
+    const struct hgi_command_rule *rule = NULL;
+    if (two_words(&two, &arguments))
+        rule = rule_of(settings, &two);
+    return rule ? rule : rule_of(settings, &one);
+}
+
 const struct hgi_class *hgi_command_class(const struct hgi_settings *settings,
                                           const struct hgi_command_facts *facts, int argc,
                                           const char *const *argv, const size_t *lengths)
 {
-    struct hgi_arguments arguments = { argc, argv, lengths };
-    struct name word;
-    const struct hgi_command_rule *rule = NULL;
-    if (settings->command_count > 0 && first_word(&word, &arguments)) {
-        struct name words = word;
-        if (second_word(&words, &arguments))
-            rule = rule_of(settings, &words);
-        if (!rule)
-            rule = rule_of(settings, &word);
-    }
+    const struct hgi_command_rule *rule =
+        settings->command_count > 0 ? rule_for(settings, argc, argv, lengths) : NULL;
     return &settings->classes[rule ? rule->class_index : (uint32_t)facts->kind];
 }

@@ -108,6 +108,8 @@ hg_status hg_run(hg_policy *policy, const struct hg_run_options *options, hg_run
         .trace = given.trace,
         .log = given.log,
         .log_arg = given.log_arg,
+        .untold = !err,
     };
-    return hgi_run_loop(&call, user_attempt, &user, err);
+    struct hg_error local;
+    return hgi_run_loop(&call, user_attempt, &user, err ? err : &local);
 }

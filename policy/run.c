@@ -19,6 +19,7 @@
 
 #include "breaker/breaker.h"
 #include "breaker/clock.h"
+#include "breaker/hints.h"
 #include "breaker/probe.h"
 #include "policy/account.h"
 #include "policy/budget.h"
@@ -49,22 +50,6 @@ static void count(const struct hgi_run *run, enum hgi_run_count what)
 {
     if (run->call->count)
         run->call->count(run->call->count_arg, what);
-}
-
-/* Tell the breaker how an admitted attempt went. */
-static void report(const struct hgi_run *run, const struct hgi_attempt *attempt)
-{
-    hg_breaker *breaker = run->call->breaker;
-    if (!breaker || attempt->keeps_permit)
-        return;
-    enum hgi_breaker_view view =
-        attempt->status == HG_OK ? HGI_VIEW_SUCCESS : attempt->verdict.view;
-    if (view == HGI_VIEW_NOTHING)
-        hg_breaker_cancel(breaker, attempt->permit);
-    else
-        hg_breaker_report(breaker, attempt->permit,
-                          view == HGI_VIEW_SUCCESS ? HG_RESULT_SUCCESS : HG_RESULT_FAILURE,
-                          attempt->server_ns);
 }
 
 /* Ask the budget for a retry. False: it is not to be; the status is the last attempt's. */
@@ -196,8 +181,8 @@ static bool recover(struct hgi_run *run, const struct hgi_attempt *attempt, hg_s
     }
 }
 
-/* An attempt that begins now. Field by field, and of the verdict only what is read without a failure:
- * to clear a struct of this size costs as much as all the rest of the loop. */
+/* An attempt that begins now. Field by field, in the order in which they lie, and of the verdict's text the
+ * first byte alone: to clear a struct of this size costs as much as all the rest of the loop. */
 static void begin_attempt(const struct hgi_run *run, int64_t now_ns, struct hgi_attempt *attempt)
 {
     hgi_fields_begin(attempt, sizeof *attempt);
@@ -206,12 +191,14 @@ static void begin_attempt(const struct hgi_run *run, int64_t now_ns, struct hgi_
     attempt->began_ns = now_ns;
     attempt->call_deadline_ns = run->plan.deadline_ns;
     attempt->timeout_ns = run->plan.op_class->attempt_timeout_ns;
-    attempt->permit = (hg_permit) { 0 };
-    attempt->is_probe = false;
-    attempt->may_run_later = run->may_have_run;
     attempt->error = run->record;
+    attempt->permit = (hg_permit) { 0 };
+    attempt->may_run_later = run->may_have_run;
+    attempt->is_probe = attempt->nil = false;
+    attempt->keeps_permit = attempt->fenced = attempt->refused = false;
     attempt->status = HG_OK;
-    attempt->nil = attempt->keeps_permit = attempt->fenced = attempt->refused = false;
+    attempt->retry_after_ns = attempt->queue_ns = attempt->dial_ns = 0;
+    attempt->server_ns = attempt->ended_ns = 0;
     attempt->verdict.type = HG_OK;
     attempt->verdict.severity = HG_SEVERITY_LOW;
     attempt->verdict.recovery = HG_RECOVERY_FAIL;
@@ -220,13 +207,64 @@ static void begin_attempt(const struct hgi_run *run, int64_t now_ns, struct hgi_
     attempt->verdict.fate = HGI_FATE_KEEP;
     attempt->verdict.delay_ns = 0;
     attempt->verdict.code[0] = '\0';
-    attempt->retry_after_ns = 0;
-    attempt->queue_ns = attempt->dial_ns = attempt->server_ns = attempt->ended_ns = 0;
+}
+
+/* An attempt has ended. What was refused is none, and counts as nothing but the time it took. */
+static inline void note_end(struct hgi_run *run, const struct hgi_attempt *attempt)
+{
+    run->queue_ns += attempt->queue_ns;
+    run->dial_ns += attempt->dial_ns;
+    run->server_ns += attempt->server_ns;
+    run->ended_ns = attempt->ended_ns;
+    if (attempt->refused)
+        return;
+    run->progress.attempts++;
+    if (attempt->number > 1) {
+        count(run, HGI_COUNT_RETRY);
+        run->has_token = false; /* the retry is made */
+    }
+}
+
+/* Tell the breaker how an admitted attempt failed. */
+static void report_failure(hg_breaker *breaker, const struct hgi_attempt *attempt)
+{
+    if (attempt->verdict.view == HGI_VIEW_NOTHING)
+        hg_breaker_cancel(breaker, attempt->permit);
+    else
+        hg_breaker_report(breaker, attempt->permit,
+                          attempt->verdict.view == HGI_VIEW_SUCCESS ? HG_RESULT_SUCCESS
+                                                                    : HG_RESULT_FAILURE,
+                          attempt->server_ns);
+}
+
+/* The attempt has failed, or was refused. True: make another. False: *status is the call's. */
+static HGI_OUTLINED bool fail(struct hgi_run *run, struct hgi_attempt *attempt, hg_status *status)
+{
+    const struct hgi_call *call = run->call;
+    if (!attempt->refused)
+        hgi_classify_in_class(call->settings, call->op_class, &attempt->verdict);
+    if (call->breaker && !attempt->keeps_permit)
+        report_failure(call->breaker, attempt);
+    note_end(run, attempt);
+    if (attempt->refused) {
+        if (run->cause != HG_OK)
+            run->record->cause = run->cause;
+        *status = attempt->status;
+        return false;
+    }
+    if (attempt->verdict.outcome == HG_OUTCOME_UNKNOWN) {
+        run->may_have_run = true;
+        run->plan.fenced &= attempt->fenced;
+    }
+    run->has_run |= attempt->verdict.outcome == HG_OUTCOME_EXECUTED;
+    hgi_account_attempt(run, attempt);
+    return recover(run, attempt, status);
 }
 
 /* HG_OK, HG_ERR_NOT_FOUND for the success of an attempt with a nil reply, or how the call failed. */
 static hg_status run_attempts(struct hgi_run *run, hgi_attempt_fn fn, void *arg)
 {
+    const struct hgi_call *call = run->call;
     hg_status status;
     for (;;) {
         /* The call has just begun, or has waited. */
@@ -238,37 +276,20 @@ static hg_status run_attempts(struct hgi_run *run, hgi_attempt_fn fn, void *arg)
         if (!admitted(run, &attempt, &status))
             return status;
         if (attempt.number > 1)
-            HGI_PROBE4(retry, run->call->operation, attempt.number, (int)run->cause,
+            HGI_PROBE4(retry, call->operation, attempt.number, (int)run->cause,
                        run->progress.previous_delay_ns);
-        HGI_PROBE2(attempt__begin, run->call->operation, attempt.number);
+        HGI_PROBE2(attempt__begin, call->operation, attempt.number);
         fn(arg, &attempt);
-        HGI_PROBE4(attempt__end, run->call->operation, attempt.number, (int)attempt.status,
+        HGI_PROBE4(attempt__end, call->operation, attempt.number, (int)attempt.status,
                    attempt.server_ns);
-        if (attempt.status < 0 && !attempt.refused)
-            hgi_classify_in_class(run->call->settings, run->call->op_class, &attempt.verdict);
-        report(run, &attempt);
-        run->queue_ns += attempt.queue_ns;
-        run->dial_ns += attempt.dial_ns;
-        run->server_ns += attempt.server_ns;
-        run->ended_ns = attempt.ended_ns;
-        if (attempt.refused) {
-            if (run->cause != HG_OK)
-                run->record->cause = run->cause;
-            return attempt.status;
-        }
-        if (attempt.number > 1)
-            count(run, HGI_COUNT_RETRY);
-        run->has_token = false; /* the retry is made */
-        run->progress.attempts++;
-        if (attempt.status == HG_OK)
+        if (attempt.status == HG_OK) {
+            if (call->breaker && !attempt.keeps_permit)
+                hg_breaker_report(call->breaker, attempt.permit, HG_RESULT_SUCCESS,
+                                  attempt.server_ns);
+            note_end(run, &attempt);
             return attempt.nil ? HG_ERR_NOT_FOUND : HG_OK;
-        if (attempt.verdict.outcome == HG_OUTCOME_UNKNOWN) {
-            run->may_have_run = true;
-            run->plan.fenced &= attempt.fenced;
         }
-        run->has_run |= attempt.verdict.outcome == HG_OUTCOME_EXECUTED;
-        hgi_account_attempt(run, &attempt);
-        if (!recover(run, &attempt, &status))
+        if (!fail(run, &attempt, &status))
             return status;
     }
 }
@@ -276,14 +297,14 @@ static hg_status run_attempts(struct hgi_run *run, hgi_attempt_fn fn, void *arg)
 hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg,
                        struct hg_error *err)
 {
-    struct hg_error local;
     const struct hgi_class *op_class = call->op_class;
     struct hgi_run run;
     hgi_fields_begin(&run, sizeof run);
     run.call = call;
-    run.record = err ? err : &local;
+    run.record = err;
     run.progress = (struct hgi_progress) { 0 };
-    run.ended_ns = run.queue_ns = run.dial_ns = run.server_ns = run.backoff_ns = 0;
+    run.queue_ns = run.dial_ns = run.server_ns = run.backoff_ns = 0;
+    run.ended_ns = 0;
     run.may_have_run = run.has_run = run.has_token = false;
     run.cause = HG_OK;
     run.started_ns = hgi_run_now(&run);
@@ -303,19 +324,13 @@ hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg
     if (run.has_token)
         hgi_budget_give_back(call->budget);
     bool well = status == HG_OK || status == HG_ERR_NOT_FOUND;
-    bool is_read = err && !call->untold;
-    int64_t now_ns = run.started_ns; /* right if nobody asks how long it took */
-    if (well && run.ended_ns != 0)
-        now_ns = run.ended_ns;
-    else if (!well || is_read || call->trace)
-        now_ns = hgi_run_now(&run);
-    if (well) {
-        if (is_read)
-            hgi_account_success(&run, status, now_ns);
-        status = HG_OK;
-    } else {
+    if (well && call->untold && !call->trace)
+        return HG_OK;
+    int64_t now_ns = well && run.ended_ns != 0 ? run.ended_ns : hgi_run_now(&run);
+    if (!well)
         hgi_account_failed(&run, now_ns);
-    }
+    else if (!call->untold)
+        hgi_account_success(&run, status, now_ns);
     hgi_account_trace(&run, now_ns);
-    return status;
+    return well ? HG_OK : status;
 }

@@ -34,29 +34,29 @@ static inline void hgi_fields_begin(void *fields, size_t size)
 }
 
 /* One attempt. The loop fills the first part, the attempt's function the second, on success or not as
- * far as it has something to say. Begun in run.c, field by field. */
+ * far as it has something to say. What begins as 0 lies together, for begin_attempt() of run.c. */
 struct hgi_attempt {
     uint32_t number; /* 1 for the first */
     uint32_t max_attempts;
     int64_t began_ns;         /* when the loop looked at the clock: just now */
     int64_t call_deadline_ns; /* absolute */
     int64_t timeout_ns;       /* the class's attempt_timeout; < 0: none */
+    struct hg_error *error;   /* to be set on failure; not initialised before */
     hg_permit permit;         /* of the breaker, if the call has one; the loop reports it */
     bool is_probe;
-    bool may_run_later;     /* some earlier attempt left and was not answered */
-    struct hg_error *error; /* to be set on failure; not initialised before */
+    bool may_run_later; /* some earlier attempt left and was not answered */
 
-    hg_status status;  /* HG_OK or a failure */
-    bool nil;          /* HG_OK with a nil reply */
-    bool keeps_permit; /* the permit is reported later, by the owner of the function */
-    bool fenced;       /* UNKNOWN: the next attempt can keep this one from running later */
-    bool refused;      /* by pool or validation: it ends the call, whatever the policy says */
-    struct hgi_verdict verdict; /* of a failure; its view also of a refusal */
-    int64_t retry_after_ns;     /* a hint; 0: none */
+    bool nil;               /* HG_OK with a nil reply */
+    bool keeps_permit;      /* the permit is reported later, by the owner of the function */
+    bool fenced;            /* UNKNOWN: the next attempt can keep this one from running later */
+    bool refused;           /* by pool or validation: it ends the call, whatever the policy says */
+    hg_status status;       /* HG_OK or a failure */
+    int64_t retry_after_ns; /* a hint; 0: none */
     int64_t queue_ns;
     int64_t dial_ns;
     int64_t server_ns;
     int64_t ended_ns; /* when the function looked at the clock, last of all; 0: it did not */
+    struct hgi_verdict verdict; /* of a failure; its view also of a refusal */
 };
 
 typedef void (*hgi_attempt_fn)(void *arg, struct hgi_attempt *attempt);
@@ -72,7 +72,7 @@ struct hgi_call {
     const char *operation;
     const char *key; /* may be NULL */
     size_t key_length;
-    bool untold;          /* nobody reads the record of a call that goes well */
+    bool untold;          /* nobody reads the record unless the call fails */
     const char *endpoint; /* may be NULL */
     hg_breaker *breaker;  /* may be NULL */
     hg_budget *budget;    /* may be NULL */
@@ -87,7 +87,7 @@ struct hgi_call {
     void *count_arg;
 };
 
-/* Run the attempts. The status, and *err, of the whole call. */
+/* Run the attempts. The status, and *err, which is not NULL, of the whole call. */
 hg_status hgi_run_loop(const struct hgi_call *call, hgi_attempt_fn fn, void *arg,
                        struct hg_error *err);
 
