@@ -177,7 +177,8 @@ stage_asan() {
     new_findings
     export ASAN_OPTIONS="log_path='$findings/asan':detect_leaks=1:detect_stack_use_after_return=1"
     export UBSAN_OPTIONS="log_path='$findings/ubsan':halt_on_error=1:print_stacktrace=1"
-    ctest --test-dir "$root/build/asan" --output-on-failure --no-tests=error -j "$jobs" || {
+    find_ctest asan
+    "${ctest[@]}" || {
         no_findings
         die 'tests failed under AddressSanitizer.'
     }
@@ -202,8 +203,8 @@ stage_tsan() {
     find_fixed_addresses
     new_findings
     export TSAN_OPTIONS="log_path='$findings/tsan':second_deadlock_stack=1:exitcode=66"
-    "${fixed[@]}" ctest --test-dir "$root/build/tsan" --output-on-failure --no-tests=error \
-        -j "$jobs" || {
+    find_ctest tsan
+    "${fixed[@]}" "${ctest[@]}" || {
         no_findings
         die 'tests failed under ThreadSanitizer.'
     }

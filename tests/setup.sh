@@ -260,3 +260,14 @@ build() {
         (cd -- "$root" && step "Building $preset" "$log" \
             cmake --build --preset "$preset" --parallel "$jobs" "${target[@]}")
 }
+
+# find_ctest PRESET: sets `ctest` to the command that runs the tests of build/PRESET. Some of them
+# compute and others wait (tests/CMakeLists.txt): of the former as many at a time as there are cores.
+find_ctest() {
+    local folder=$root/build/$1
+    printf '{ "version": { "major": 1, "minor": 0 },\n  "local": [{ "cores": [{ "id": "all", "slots": %s }] }] }\n' \
+        "$jobs" >"$folder/cores.json"
+    # shellcheck disable=SC2034 # by who calls it
+    ctest=(ctest --test-dir "$folder" --output-on-failure --no-tests=error
+        --resource-spec-file "$folder/cores.json" -j $((jobs * 2)))
+}
