@@ -176,10 +176,13 @@ static void put_calls(struct out *out, const hg_pool *pool)
                        (struct label) { "outcome", hg_outcome_name((hg_outcome)i) },
                        sum(pool, &first->attempts[kind][i]) +
                            (i == HG_OUTCOME_EXECUTED ? sum(pool, &first->well[kind]) : 0));
-    put_family(out, "retries", "counter", "Attempts after the first, by built-in class.");
+    put_family(out, "retries", "counter",
+               "Of these, attempts after the first, by built-in class and outcome.");
     for (size_t kind = 0; kind < HGI_CLASS_KINDS; kind++)
-        put_sample(out, "retries_total", (struct label) { "class", class_name(kind) }, none,
-                   sum(pool, &first->retries[kind]));
+        for (size_t i = 0; i < HGI_TALLY_OUTCOMES; i++)
+            put_sample(out, "retries_total", (struct label) { "class", class_name(kind) },
+                       (struct label) { "outcome", hg_outcome_name((hg_outcome)i) },
+                       sum(pool, &first->retries[kind][i]));
     put_family(out, "stops", "counter",
                "Calls that failed after an attempt, by why no further attempt was made.");
     for (size_t i = HG_STOP_ATTEMPTS; i < HGI_TALLY_STOPS; i++)
@@ -278,6 +281,8 @@ static void put_life(struct out *out, const hg_pool *pool, const struct hg_pool_
         put_sample(out, "retired_total",
                    (struct label) { "reason", hg_retirement_name((hg_retirement)i) }, none,
                    read_one(&pool->counters.retired[i]));
+    put_counter(out, "mended", "Connections that came back unclean, and were cleaned.",
+                stats->mended);
     put_counter(out, "leases", "Connections given to callers.", stats->acquired);
     put_counter(out, "queued", "Callers that had to wait.", stats->queued);
     put_counter(out, "handed", "Connections handed to a waiter without being free in between.",

@@ -77,6 +77,11 @@ struct counted {
     void *arg;
 };
 
+static hg_outcome outcome_of(const struct hgi_attempt *attempt)
+{
+    return attempt->status == HG_OK ? HG_OUTCOME_EXECUTED : attempt->verdict.outcome;
+}
+
 static void count_failed_attempt(const struct counted *counted, const struct hgi_attempt *attempt)
 {
     struct hgi_tally *tally = counted->counting.tally;
@@ -86,7 +91,7 @@ static void count_failed_attempt(const struct counted *counted, const struct hgi
                       alone);
         return;
     }
-    add(&tally->attempts[counted->kind][attempt->verdict.outcome], 1, alone);
+    add(&tally->attempts[counted->kind][outcome_of(attempt)], 1, alone);
     count_failure(tally->failed_attempts, attempt->verdict.type, attempt->verdict.severity, alone);
 }
 
@@ -101,7 +106,7 @@ static void counted_attempt(void *arg, struct hgi_attempt *attempt)
     if (attempt->server_ns > 0)
         hgi_tally_time(&tally->use, attempt->server_ns, alone);
     if (attempt->number > 1 && !attempt->refused)
-        add(&tally->retries[counted->kind], 1, alone);
+        add(&tally->retries[counted->kind][outcome_of(attempt)], 1, alone);
     if (attempt->status != HG_OK)
         count_failed_attempt(counted, attempt);
 }

@@ -40,7 +40,8 @@ struct hgi_tally {
     _Atomic uint64_t calls_ignored[HGI_CLASS_KINDS];
     _Atomic uint64_t calls_failed[HGI_CLASS_KINDS];
     _Atomic uint64_t attempts[HGI_CLASS_KINDS][HGI_TALLY_OUTCOMES]; /* that did not end well */
-    _Atomic uint64_t retries[HGI_CLASS_KINDS];
+    _Atomic uint64_t
+        retries[HGI_CLASS_KINDS][HGI_TALLY_OUTCOMES]; /* all attempts after the first */
     _Atomic uint64_t failed_calls[HGI_TALLY_TYPES][HGI_TALLY_SEVERITIES];
     _Atomic uint64_t failed_attempts[HGI_TALLY_TYPES][HGI_TALLY_SEVERITIES];
     _Atomic uint64_t stops[HGI_TALLY_STOPS];

@@ -289,7 +289,10 @@ Test(metrics, retries_refusals_and_transitions_are_counted)
     read_page("down");
     cr_assert_eq(value_of("herdgate_calls_total{pool=\"down\",class=\"read\",result=\"failed\"}"),
                  2);
-    cr_assert_eq(value_of("herdgate_retries_total{pool=\"down\",class=\"read\"}"), 1);
+    cr_assert_eq(
+        value_of("herdgate_retries_total{pool=\"down\",class=\"read\",outcome=\"not_sent\"}"), 1);
+    cr_assert_eq(
+        value_of("herdgate_retries_total{pool=\"down\",class=\"read\",outcome=\"executed\"}"), 0);
     cr_assert_eq(
         value_of("herdgate_attempts_total{pool=\"down\",class=\"read\",outcome=\"not_sent\"}"), 2);
     cr_assert_eq(value_of("herdgate_attempt_failures_total{pool=\"down\",type=\"CONNECTION\","
@@ -312,6 +315,20 @@ Test(metrics, retries_refusals_and_transitions_are_counted)
     close_pool(pool);
 }
 
+Test(metrics, what_the_budget_refuses_is_counted)
+{
+    pool = open_pool("unix:///nonexistent/herdgate",
+                     "{\"breaker\": {\"enabled\": false}, \"retry_budget\": {\"ratio\": 0, "
+                     "\"min_per_second\": 0}, \"classes\": {\"read\": {\"deadline\": \"100s\"}}}");
+    for (int i = 0; i < 40; i++)
+        cr_assert_lt(hg_command(pool, NULL, NULL, "GET k"), 0);
+    read_page(NULL);
+    double refused = value_of("herdgate_budget_refusals_total");
+    cr_assert_gt(refused, 0);
+    cr_assert_eq(value_of("herdgate_stops_total{reason=\"budget\"}"), refused);
+    close_pool(pool);
+}
+
 static void *wait_main(void *arg)
 {
     (void)arg;
@@ -328,10 +345,13 @@ static bool one_waits(void *arg)
 
 Test(metrics, the_wait_for_a_connection_is_a_time_in_its_bucket)
 {
-    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 1}, " PATIENT "}");
+    pool = open_pool(hgi_private_server_url(server),
+                     "{\"pool\": {\"max_size\": 1, \"fairness\": \"fifo\"}, " PATIENT "}");
     hg_lease *lease = acquire();
     read_page(NULL);
     double before = value_of("herdgate_wait_seconds_count"); /* for the first connection */
+    double handed = value_of("herdgate_handed_total");
+    double queued = value_of("herdgate_queued_total");
     cr_assert_eq(value_of("herdgate_connections{state=\"leased\"}"), 1);
     pthread_t thread;
     cr_assert_eq(pthread_create(&thread, NULL, wait_main, NULL), 0);
@@ -342,6 +362,9 @@ Test(metrics, the_wait_for_a_connection_is_a_time_in_its_bucket)
     double below = value_of("herdgate_wait_seconds_bucket{le=\"0.025\"}");
     read_page(NULL);
     cr_assert_eq(value_of("herdgate_wait_seconds_count"), before + 1);
+    cr_assert_eq(value_of("herdgate_handed_total"), handed + 1);
+    cr_assert_eq(value_of("herdgate_queued_total"), queued + 1);
+    cr_assert_eq(value_of("herdgate_pool_timeouts_total"), 0);
     cr_assert_eq(value_of("herdgate_wait_seconds_bucket{le=\"0.025\"}"), below);
     cr_assert_geq(value_of("herdgate_wait_seconds_sum"), 0.03);
     close_pool(pool);
@@ -395,6 +418,8 @@ Test(metrics, connections_that_are_mended_are_in_a_gauge_of_their_own)
     cr_assert_eq(stats.mending, 0);
     cr_assert_eq(stats.idle, 4);
     cr_assert_eq(open_sockets() - sockets, 4);
+    read_page(NULL);
+    cr_assert_eq(value_of("herdgate_mended_total"), 3);
     close_pool(pool);
 }
 
