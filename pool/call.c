@@ -189,8 +189,8 @@ static bool ping_says_ready(struct hg_lease *lease, const struct hgi_settings *s
 static bool server_is_ready(void *arg)
 {
     hg_pool *pool = arg;
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
-    if (!snapshot)
+    struct hgi_snapshot *snapshot;
+    if (hgi_call_enter(pool, &snapshot, NULL) != HG_OK)
         return true; /* the pool is closing: the waiting ends */
     const struct hgi_settings *settings = snapshot->settings;
     int64_t now_ns = hgi_now_ns();
@@ -322,12 +322,13 @@ hg_status hg_vcommand(hg_pool *pool, redisReply **reply, struct hg_error *err, c
         *reply = NULL;
     if (!pool || !format)
         return no_pool(pool ? "format" : "pool", err);
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
-    if (!snapshot)
-        return HG_ERR_CLOSED;
+    struct hgi_snapshot *snapshot;
+    hg_status status = hgi_call_enter(pool, &snapshot, err);
+    if (status != HG_OK)
+        return status;
     int cancel = hgi_cancel_off();
     struct hgi_frame frame;
-    hg_status status = hgi_frame_format(&frame, format, arguments, err);
+    status = hgi_frame_format(&frame, format, arguments, err);
     if (status == HG_OK) {
         status = run_frame(pool, snapshot, NULL, reply, err, &frame);
         hgi_frame_free(&frame);
@@ -354,12 +355,13 @@ hg_status hg_command_argv(hg_pool *pool, const struct hg_call_options *options, 
         *reply = NULL;
     if (!pool || !argv || argc <= 0)
         return no_pool(!pool ? "pool" : "the command", err);
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
-    if (!snapshot)
-        return HG_ERR_CLOSED;
+    struct hgi_snapshot *snapshot;
+    hg_status status = hgi_call_enter(pool, &snapshot, err);
+    if (status != HG_OK)
+        return status;
     int cancel = hgi_cancel_off();
     struct hgi_frame frame;
-    hg_status status = hgi_frame_format_argv(&frame, argc, argv, lengths, err);
+    status = hgi_frame_format_argv(&frame, argc, argv, lengths, err);
     if (status == HG_OK) {
         status = run_frame(pool, snapshot, options, reply, err, &frame);
         hgi_frame_free(&frame);

@@ -230,10 +230,10 @@ bool hgi_snapshot_publish(hg_pool *pool, hg_policy *policy);
 /* Let go of policies that no call is under any more. */
 void hgi_snapshots_collect(hg_pool *pool);
 
-/* A call begins: the snapshot that it is counted in, valid until it leaves. NULL: the pool is closing,
- * and the call is not counted. A lease taken by hand counts as a call until it is released, on
- * whatever thread. */
-struct hgi_snapshot *hgi_call_enter(hg_pool *pool, struct hg_error *err);
+/* A call begins: *out is the snapshot that it is counted in, valid until it leaves. Not HG_OK: CLOSED,
+ * or why a child's pool cannot be used, and the call is not counted. A lease taken by hand counts as a call until it
+ * is released, on whatever thread. */
+hg_status hgi_call_enter(hg_pool *pool, struct hgi_snapshot **out, struct hg_error *err);
 void hgi_call_leave(struct hgi_snapshot *snapshot);
 
 /* True when no call is running and no lease is out, once the pool is closing. With the mutex held. */

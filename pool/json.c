@@ -43,7 +43,7 @@ hg_status hg_json_get(hg_pool *pool, const char *key, struct cJSON **out, struct
         size_t offset = 0;
         *out = hgi_json_parse(reply->str, reply->len, &offset);
         if (!*out)
-            status = not_json(err, key, "the value is not valid JSON", offset);
+            status = not_json(err, key, "the value is not valid JSON, or out of memory", offset);
     }
     freeReplyObject(reply);
     return status;

@@ -113,13 +113,14 @@ hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, hg_call_
     if (!pool || !fn)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_call: %s is NULL; give one",
                              pool ? "fn" : "pool");
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
-    if (!snapshot)
-        return HG_ERR_CLOSED;
+    struct hgi_snapshot *snapshot;
+    hg_status status = hgi_call_enter(pool, &snapshot, err);
+    if (status != HG_OK)
+        return status;
     int cancel = hgi_cancel_off();
     struct hg_call_options given;
     const struct hgi_class *op_class = &snapshot->settings->classes[HGI_CLASS_WRITE_ONCE];
-    hg_status status = hgi_call_options_read(&given, options, snapshot->settings, &op_class, err);
+    status = hgi_call_options_read(&given, options, snapshot->settings, &op_class, err);
     if (status == HG_OK) {
         struct function_call function;
         function.pool = pool;
@@ -182,12 +183,13 @@ hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_options
     if (!pool || !out)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_acquire: %s is NULL; give one",
                              pool ? "out" : "pool");
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
-    if (!snapshot)
-        return HG_ERR_CLOSED;
+    struct hgi_snapshot *snapshot;
+    hg_status status = hgi_call_enter(pool, &snapshot, err);
+    if (status != HG_OK)
+        return status;
     struct hg_call_options given;
     const struct hgi_class *op_class = &snapshot->settings->classes[HGI_CLASS_WRITE_ONCE];
-    hg_status status = hgi_call_options_read(&given, options, snapshot->settings, &op_class, err);
+    status = hgi_call_options_read(&given, options, snapshot->settings, &op_class, err);
     if (status == HG_OK) {
         struct hgi_class once = *op_class;
         once.retry.max_attempts = 1;

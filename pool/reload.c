@@ -35,7 +35,7 @@ static _Atomic int64_t *stripe_of_this_thread(struct hgi_snapshot *snapshot)
     return &snapshot->calls[(uint32_t)hgi_thread_id() % HGI_CALL_STRIPES].running;
 }
 
-struct hgi_snapshot *hgi_call_enter(hg_pool *pool, struct hg_error *err)
+hg_status hgi_call_enter(hg_pool *pool, struct hgi_snapshot **out, struct hg_error *err)
 {
     /* [R1] acquire: counters that were zeroed; pairs with [R1] in hgi_snapshot_publish(). */
     struct hgi_snapshot *snapshot = atomic_load_explicit(&pool->current, memory_order_acquire);
@@ -53,13 +53,17 @@ struct hgi_snapshot *hgi_call_enter(hg_pool *pool, struct hg_error *err)
     }
     /* [K2] acquire: a revived pool; pairs with [K2] in revive(). */
     uint32_t closing = atomic_load_explicit(&pool->closing, memory_order_seq_cst);
+    *out = snapshot;
     if (closing == HGI_OPEN)
-        return snapshot;
+        return HG_OK;
     hgi_call_leave(snapshot);
-    if (closing == HGI_FORKED)
-        return hgi_fork_revive(pool, err) == HG_OK ? hgi_call_enter(pool, err) : NULL;
+    *out = NULL;
+    if (closing == HGI_FORKED) {
+        hg_status status = hgi_fork_revive(pool, err);
+        return status == HG_OK ? hgi_call_enter(pool, out, err) : status;
+    }
     hgi_error_set(err, HG_ERR_CLOSED, "the pool is closing; no new call may begin");
-    return NULL;
+    return HG_ERR_CLOSED;
 }
 
 void hgi_call_leave(struct hgi_snapshot *snapshot)
@@ -255,12 +259,13 @@ hg_status hg_pool_reload(hg_pool *pool, hg_policy *policy, struct hg_error *err)
     if (!pool || !policy)
         return hgi_error_set(err, HG_ERR_VALIDATION, "hg_pool_reload: %s is NULL; give one",
                              pool ? "policy" : "pool");
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
-    if (!snapshot)
-        return HG_ERR_CLOSED;
+    struct hgi_snapshot *snapshot;
+    hg_status status = hgi_call_enter(pool, &snapshot, err);
+    if (status != HG_OK)
+        return status;
     int cancel = hgi_cancel_off();
     pthread_mutex_lock(&pool->changing);
-    hg_status status = HG_OK;
+    status = HG_OK;
     if (pool->own_breaker || !pool->breaker)
         status = check_breaker(snapshot->settings, &policy->settings, err);
     if (status == HG_OK)

@@ -36,9 +36,10 @@ hg_status hg_pool_resize(hg_pool *pool, uint32_t max_size, struct hg_error *err)
         return hgi_error_set(err, HG_ERR_VALIDATION,
                              "hg_pool_resize: max_size is %u; it must be from 1 to %d",
                              (unsigned)max_size, HGI_POOL_SIZE_MAX);
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
-    if (!snapshot)
-        return HG_ERR_CLOSED;
+    struct hgi_snapshot *snapshot;
+    hg_status status = hgi_call_enter(pool, &snapshot, err);
+    if (status != HG_OK)
+        return status;
     int cancel = hgi_cancel_off();
     pthread_mutex_lock(&pool->mutex);
     hgi_resize(pool, max_size);
@@ -57,9 +58,10 @@ static hg_status set_suspended(hg_pool *pool, const char *name, bool suspended,
 {
     if (!pool)
         return hgi_error_set(err, HG_ERR_VALIDATION, "%s: pool is NULL; give one", name);
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, err);
-    if (!snapshot)
-        return HG_ERR_CLOSED;
+    struct hgi_snapshot *snapshot;
+    hg_status status = hgi_call_enter(pool, &snapshot, err);
+    if (status != HG_OK)
+        return status;
     int cancel = hgi_cancel_off();
     pthread_mutex_lock(&pool->mutex);
     const bool changed = pool->suspended != suspended;

@@ -12,8 +12,8 @@ int64_t run_ns = 2 * HGI_NS_PER_S;
 
 hg_status take_one(struct hgi_take *take, int64_t wait_ns)
 {
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
-    require(snapshot != NULL);
+    struct hgi_snapshot *snapshot;
+    require(hgi_call_enter(pool, &snapshot, NULL) == HG_OK);
     const int64_t now_ns = hgi_now_ns();
     *take = (struct hgi_take) { .settings = snapshot->settings,
                                 .now_ns = now_ns,
@@ -25,7 +25,8 @@ hg_status take_one(struct hgi_take *take, int64_t wait_ns)
 
 void give_back(struct hgi_slot *slot)
 {
-    struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
+    struct hgi_snapshot *snapshot;
+    require(hgi_call_enter(pool, &snapshot, NULL) == HG_OK);
     slot->conn->used_ns = hgi_now_ns();
     hgi_give(pool, slot, slot->conn->used_ns);
     hgi_call_leave(snapshot);

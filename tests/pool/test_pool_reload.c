@@ -108,7 +108,8 @@ static void *enter_main(void *arg)
 {
     (void)arg;
     while (!atomic_load(&stop)) {
-        struct hgi_snapshot *snapshot = hgi_call_enter(pool, NULL);
+        struct hgi_snapshot *snapshot;
+        require(hgi_call_enter(pool, &snapshot, NULL) == HG_OK);
         require(snapshot->policy && &snapshot->policy->settings == snapshot->settings);
         require(snapshot->settings->pool.max_waiters == 77);
         hgi_call_leave(snapshot);

@@ -43,7 +43,7 @@ struct hgi_pair *hgi_pair_open(const char *url, uint32_t connections, struct hg_
     options.url = url;
     if (hg_policy_parse(&policy, json, strlen(json), "bench", err) == HG_OK &&
         hg_pool_open(&pair->pool, &options, policy, err) == HG_OK &&
-        (pair->snapshot = hgi_call_enter(pair->pool, err))) {
+        hgi_call_enter(pair->pool, &pair->snapshot, err) == HG_OK) {
         pair->op_class = &pair->snapshot->settings->classes[HGI_CLASS_READ];
         if (!all_open(pair->pool, connections))
             hgi_error_set(err, HG_ERR_TIMEOUT, "the pool's connections could not be made");
