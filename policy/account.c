@@ -13,19 +13,26 @@
 #include "breaker/clock.h"
 #include "breaker/error.h"
 
+/* What is known of every call at its end, for nothing. */
+static void add_figures(const struct hgi_run *run, int64_t now_ns)
+{
+    struct hg_error *record = run->record;
+    record->attempt = run->progress.attempts;
+    record->max_attempts = run->plan.max_attempts;
+    record->elapsed_ns = now_ns - run->started_ns;
+    record->queue_ns = run->queue_ns;
+    record->dial_ns = run->dial_ns;
+    record->server_ns = run->server_ns;
+    record->backoff_ns = run->backoff_ns;
+}
+
 /* Add to the record what is known of the call as a whole. */
 static void add_context(const struct hgi_run *run, int64_t now_ns)
 {
     const struct hgi_call *call = run->call;
     struct hg_error *record = run->record;
-    record->attempt = run->progress.attempts;
-    record->max_attempts = run->plan.max_attempts;
-    record->elapsed_ns = now_ns - run->started_ns;
+    add_figures(run, now_ns);
     record->timestamp_ns = hgi_wall_ns();
-    record->queue_ns = run->queue_ns;
-    record->dial_ns = run->dial_ns;
-    record->server_ns = run->server_ns;
-    record->backoff_ns = run->backoff_ns;
     hgi_copy_text(record->operation, sizeof record->operation, call->operation);
     if (call->key)
         hgi_error_set_key(record, call->key, call->key_length);
@@ -90,7 +97,8 @@ void hgi_account_retry(const struct hgi_run *run, const struct hgi_verdict *verd
     }
 }
 
-/* A success writes what tells it from a failure; it does not clear a kilobyte or read the clock. */
+/* A success writes each field, so that nothing of an older call's is taken for its own; but it clears no
+ * text behind its first byte, and reads no clock. */
 void hgi_account_success(const struct hgi_run *run, hg_status type, int64_t now_ns)
 {
     struct hg_error *record = run->record;
@@ -101,11 +109,9 @@ void hgi_account_success(const struct hgi_run *run, hg_status type, int64_t now_
     record->recovery = hg_status_recovery(type);
     record->outcome = HG_OUTCOME_EXECUTED;
     record->stop_reason = HG_STOP_NONE;
-    record->attempt = run->progress.attempts;
-    record->max_attempts = run->plan.max_attempts;
     record->sys_errno = record->hiredis_err = 0;
     record->key_truncated = record->message_truncated = false;
-    record->elapsed_ns = now_ns - run->started_ns;
+    add_figures(run, now_ns);
     record->timestamp_ns = record->retry_after_ns = 0;
     record->operation[0] = record->key[0] = record->endpoint[0] = '\0';
     record->server_code[0] = record->message[0] = '\0';

@@ -54,7 +54,8 @@ static void user_attempt(void *arg, struct hgi_attempt *attempt)
     };
     hgi_error_clear(attempt->error);
     hg_status status = user->fn(user->arg, &view);
-    attempt->server_ns = hgi_now_ns() - began_ns;
+    attempt->ended_ns = hgi_now_ns();
+    attempt->server_ns = attempt->ended_ns - began_ns;
     if (status >= 0)
         return;
     attempt->status = status;

@@ -45,6 +45,7 @@ struct script {
     int64_t takes_ns;
     struct hgi_verdict verdict;
     bool refuse;
+    bool nil;
     unsigned calls;
     int64_t hint_ns;
 };
@@ -55,8 +56,10 @@ static inline void scripted_attempt(void *arg, struct hgi_attempt *attempt)
     script->calls++;
     script->world->now_ns += script->takes_ns;
     attempt->server_ns = script->takes_ns;
-    if (script->calls > script->failures)
+    if (script->calls > script->failures) {
+        attempt->nil = script->nil;
         return;
+    }
     attempt->status = script->verdict.type;
     attempt->verdict = script->verdict;
     attempt->refused = script->refuse;
