@@ -17,6 +17,7 @@
 #include "breaker/error.h"
 #include "breaker/fork.h"
 #include "breaker/hints.h"
+#include "breaker/mix.h"
 #include "breaker/options.h"
 #include "breaker/shared.h"
 
@@ -327,8 +328,8 @@ struct hgi_peek hgi_breaker_peek(hg_breaker *breaker)
 
 uint64_t hgi_breaker_seed(const void *address)
 {
-    uint64_t seed = (uint64_t)hgi_now_ns() * UINT64_C(0x9e3779b97f4a7c15) ^
-                    (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)address;
+    uint64_t seed = (uint64_t)hgi_now_ns() * HGI_MIX_STEP ^ (uint64_t)getpid() << 32 ^
+                    (uint64_t)(uintptr_t)address;
     return seed ? seed : 1;
 }
 

@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 
+#include "breaker/mix.h"
+
 /* A clock reading up to this much before `start` is no time, and not a whole turn of the field. The
  * shell reads the clock after the word, so this is for clocks that differ between processors. */
 enum { BACKWARD_TICKS = 256 };
@@ -46,21 +48,12 @@ static uint32_t elapsed_ticks(uint64_t word, uint32_t now)
     return elapsed > HGI_START_MAX - BACKWARD_TICKS ? 0 : elapsed;
 }
 
-/* SplitMix64's finaliser. */
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
-}
-
 uint32_t hgi_machine_open_ticks(const struct hgi_machine *machine, uint64_t word)
 {
     uint32_t streak = hgi_word_streak(word);
     uint64_t longest = machine->open_ticks[streak > 0 ? streak - 1 : 0];
     uint64_t widest = longest * machine->jitter / HGI_JITTER_ONE;
-    uint64_t random =
-        mix(machine->seed + hgi_word_generation(word) * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+    uint64_t random = hgi_mix(machine->seed + hgi_word_generation(word) * HGI_MIX_STEP) >> 32;
     uint64_t span = longest - ((widest + 1) * random >> 32);
     return span < HGI_SPAN_MIN ? HGI_SPAN_MIN : (uint32_t)span;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "breaker/clock.h"
+#include "breaker/mix.h"
 
 struct generator {
     uint64_t counter;
@@ -51,21 +52,14 @@ static uint32_t epoch_now(void)
     return atomic_load_explicit(&current_epoch, memory_order_relaxed);
 }
 
-static uint64_t mix(uint64_t bits)
-{
-    bits = (bits ^ (bits >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    bits = (bits ^ (bits >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return bits ^ (bits >> 31);
-}
-
 /* What differs between threads, processes and moments also where the kernel gives nothing (a sandbox
  * without getrandom, a machine that is still booting). */
 static uint64_t own_circumstances(void)
 {
-    uint64_t bits = mix((uint64_t)syscall(SYS_gettid));
-    bits = mix(bits ^ (uint64_t)hgi_now_ns());
-    bits = mix(bits ^ (uint64_t)hgi_wall_ns());
-    return mix(bits ^ (uint64_t)(uintptr_t)&own);
+    uint64_t bits = hgi_mix((uint64_t)syscall(SYS_gettid));
+    bits = hgi_mix(bits ^ (uint64_t)hgi_now_ns());
+    bits = hgi_mix(bits ^ (uint64_t)hgi_wall_ns());
+    return hgi_mix(bits ^ (uint64_t)(uintptr_t)&own);
 }
 
 static void seed_afresh(void)
@@ -84,8 +78,8 @@ uint64_t hgi_random_u64(void)
 {
     if (own.epoch != epoch_now())
         seed_afresh();
-    own.counter += UINT64_C(0x9e3779b97f4a7c15);
-    return mix(own.counter);
+    own.counter += HGI_MIX_STEP;
+    return hgi_mix(own.counter);
 }
 
 double hgi_random_unit(void)

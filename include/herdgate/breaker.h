@@ -194,30 +194,34 @@ HG_API hg_status hg_breaker_attach_shared(hg_breaker **out, const char *name, st
  * Since      0.1 */
 HG_API hg_status hg_breaker_unlink_shared(const char *name, struct hg_error *err);
 
-/* Free a breaker that nobody uses any more. NULL does nothing. Since 0.1 */
+/* Free a breaker that nobody uses any more, nor a listener of it is inside of. NULL does nothing. One
+ * thread. Since 0.1 */
 HG_API void hg_breaker_free(hg_breaker *breaker);
 
 /* Ask to make a call. True: make it, then report or cancel the permit. False: do not make it;
  * *permit is not to be reported.
  *
- * Threads    any, also a listener's. Lock-free, no system call (the clock is read through the vDSO).
+ * Threads    any, also a listener's. Lock-free, and no system call (the clock is read through the
+ *            vDSO), but for two rare calls: that which makes a transition and tells the listeners of it,
+ *            and that which opens a shared breaker again that was unlinked. Not async-signal-safe; all
+ *            this holds for hg_breaker_cancel() and the two that report, too.
  * Since      0.1 */
 HG_API bool hg_breaker_admit(hg_breaker *breaker, hg_permit *permit);
 
-/* The call never went out: give the permit back. A probe's place is free again. Since 0.1 */
+/* The call never went out: give the permit back. A probe's place is free again. Any thread. Since 0.1 */
 HG_API void hg_breaker_cancel(hg_breaker *breaker, hg_permit permit);
 
 /* Say how the call went and how long it took, in nanoseconds (0: not measured, never slow). Late
  * results, of a generation that has ended, change nothing. Neither does one of a call so long that the
- * generation, of 16 bits, could have come round: 21,000 times the shortest open period, which is four
- * hours and a half by default and three minutes at the least; of a call that was not measured this is
- * not seen. Any thread. Lock-free. Since 0.1 */
+ * generation, of 16 bits, could have come round: 21,000 times the shortest open period, which is more
+ * than four hours by default and nearly three minutes at the least; of a call that was not measured this
+ * is not seen. Any thread. Since 0.1 */
 HG_API void hg_breaker_report(hg_breaker *breaker, hg_permit permit, hg_result result,
                               int64_t elapsed_ns);
 
 /* The same, with the times at which the call began and ended, CLOCK_MONOTONIC in nanoseconds: whoever
  * has them anyway spares a breaker with a window a reading of the clock. Times of another clock make
- * the window worthless, and nothing else. Since 0.1 */
+ * the window worthless, and nothing else. Any thread. Since 0.1 */
 HG_API void hg_breaker_report_times(hg_breaker *breaker, hg_permit permit, hg_result result,
                                     int64_t began_ns, int64_t ended_ns);
 
@@ -227,7 +231,7 @@ HG_API hg_breaker_state hg_breaker_state_now(hg_breaker *breaker);
 /* The state's name: "closed", "open", "half-open", "forced open", "forced closed", "disabled". */
 HG_API const char *hg_breaker_state_name(hg_breaker_state state);
 
-/* Open: how long until a probe may pass, in nanoseconds, at least 1. Otherwise 0. Since 0.1 */
+/* Open: how long until a probe may pass, in nanoseconds, at least 1. Otherwise 0. Any thread. Since 0.1 */
 HG_API int64_t hg_breaker_retry_after(hg_breaker *breaker);
 
 /* Fill *snapshot, as much of it as snapshot->size says. Any thread. Since 0.1 */
@@ -253,13 +257,17 @@ HG_API void hg_breaker_reset(hg_breaker *breaker);
 /* Add a listener; at most 8. There is no order between listeners of one breaker.
  *
  * Ownership  arg is borrowed until hg_breaker_unlisten() or hg_breaker_free().
+ * Threads    any, also a listener's. Blocks for others who add or remove one.
  * Errors     HG_ERR_VALIDATION: a NULL function, or all places taken.
  * Since      0.1 */
 HG_API hg_status hg_breaker_listen(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg,
                                    struct hg_error *err);
 
-/* Remove it. When this returns, no call of fn with arg is running or will begin, but for one that
- * the calling thread itself is inside of. Since 0.1 */
+/* Remove it; what was never added is none. When this returns, no call of fn with arg is running or will
+ * begin, but for one that the calling thread itself is inside of.
+ *
+ * Threads    any, also a listener's. Blocks for as long as fn takes that is running.
+ * Since      0.1 */
 HG_API void hg_breaker_unlisten(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg);
 
 HG_END_DECLS

@@ -70,7 +70,7 @@ typedef enum hg_stop_reason {
     HG_STOP_NONE = 0,     /* it was not stopped: the call went well */
     HG_STOP_ATTEMPTS = 1, /* all attempts that the policy allows were made */
     HG_STOP_DEADLINE = 2, /* no time was left for another */
-    HG_STOP_BUDGET = 3,   /* the retry budget of the pool was used up */
+    HG_STOP_BUDGET = 3,   /* the retry budget was used up; the type is the last attempt's */
     HG_STOP_BREAKER = 4,  /* the circuit breaker refused */
     HG_STOP_OUTCOME = 5,  /* it may have run, and its class must not run twice */
     HG_STOP_FAIL = 6      /* trying again cannot help, or the policy says not to */

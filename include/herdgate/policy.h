@@ -46,7 +46,8 @@ HG_API hg_status hg_policy_load(hg_policy **out, const char *path, struct hg_err
 HG_API hg_status hg_policy_parse(hg_policy **out, const char *json, size_t length, const char *name,
                                  struct hg_error *err);
 
-/* Count one more owner, or one fewer; the last drop frees it. NULL does nothing. Since 0.1 */
+/* Count one more owner, or one fewer; the last drop frees it, and wipes its secrets. Retaining gives what it
+ * was given. NULL does nothing. Any thread that owns it. Since 0.1 */
 HG_API hg_policy *hg_policy_retain(hg_policy *policy);
 HG_API void hg_policy_drop(hg_policy *policy);
 
@@ -75,12 +76,12 @@ struct hg_retry {
 
 #define HG_RETRY_INIT HG_INIT_STRUCT(hg_retry)
 
-/* Fill *out with a built-in preset: "conservative", "aggressive", "fast" or "none".
+/* Fill *out with a built-in preset: "conservative", "aggressive", "fast" or "none". Any thread.
  * Errors     HG_ERR_VALIDATION: no such preset; *out is as it was. Since 0.1 */
 HG_API hg_status hg_retry_preset(struct hg_retry *out, const char *name, struct hg_error *err);
 
 /* Fill *out with what `policy` does for `op_class` (NULL: "write_once", the class of what is not
- * known).
+ * known). Any thread.
  * Errors     HG_ERR_VALIDATION: no such class; *out is as it was. Since 0.1 */
 HG_API hg_status hg_policy_retry(const hg_policy *policy, const char *op_class,
                                  struct hg_retry *out, struct hg_error *err);
@@ -211,7 +212,8 @@ struct hg_run_options {
  * Ownership  everything is borrowed until it returns.
  * Threads    any. Blocks: runs fn and waits between attempts on the calling thread.
  * Errors     what fn returned; HG_ERR_RETRY_EXHAUSTED, HG_ERR_CIRCUIT_OPEN, HG_ERR_TIMEOUT,
- *            HG_ERR_VALIDATION. HG_IGNORED if the policy ignores the failure.
+ *            HG_ERR_VALIDATION. HG_IGNORED if the policy ignores the failure, as it does of
+ *            HG_ERR_NOT_FOUND if nothing else is said.
  * Since      0.1 */
 HG_API hg_status hg_run(hg_policy *policy, const struct hg_run_options *options, hg_run_fn fn,
                         void *arg, struct hg_error *err);
