@@ -1,5 +1,6 @@
 /* The simulation of contending clients, against what is known of it. */
 #include <criterion/criterion.h>
+#include <stdatomic.h>
 
 #include "tools/common/timing.h"
 #include "tools/stress/contention.h"
@@ -62,4 +63,15 @@ Test(contention, the_kinds_of_backoff_keep_their_published_order)
                   none.time_ns < equal.time_ns && none.time_ns < plain.time_ns);
         cr_expect(none.calls > plain.calls && none.calls > decorrelated.calls);
     }
+}
+
+Test(contention, a_run_that_is_interrupted_ends_and_has_no_result)
+{
+    atomic_bool interrupted = true;
+    struct hgi_contention s = settings(10000); /* which would take minutes */
+    struct hgi_contention_result result = { -1, -1 };
+    s.interrupted = &interrupted;
+    s.rounds = 100000;
+    cr_assert(hgi_contention_run(&result, &s, HGI_BACKOFF_NONE));
+    cr_assert(result.calls == -1 && result.time_ns == -1);
 }

@@ -95,3 +95,17 @@ Test(wave, breakers_that_cannot_be_are_refused_in_words)
     cr_assert(problem.text[0]);
     free(result);
 }
+
+Test(wave, one_that_lasts_longer_than_it_is_looked_at_is_refused)
+{
+    struct hgi_problem problem;
+    struct hgi_wave wave = { .clients = 1 };
+    cr_assert(hg_retry_preset(&wave.retry, "conservative", NULL) >= 0);
+    wave.retry.max_delay_ns = 27 * NS_PER_S; /* twice, and a tenth for additive jitter: 59.4 s */
+    cr_assert(hgi_wave_fits(&wave, &problem));
+    wave.retry.max_delay_ns = 28 * NS_PER_S;
+    cr_assert_not(hgi_wave_fits(&wave, &problem));
+    cr_assert(strstr(problem.text, "--cap") && strstr(problem.text, "62 s") &&
+                  strstr(problem.text, "60 s"),
+              "%s", problem.text);
+}

@@ -12,6 +12,7 @@
 #include "tools/common/random.h"
 #include "tools/common/timing.h"
 #include "tools/stress/breaker_memory.h"
+#include "tools/stress/breaker_name.h"
 #include "tools/stress/path.h"
 #include "tools/stress/screen.h"
 #include "tools/stress/stage.h"
@@ -22,6 +23,7 @@ struct load {
     struct hgi_breaker_results *results;
     struct hgi_path path; /* to the server, without a proxy */
     hg_breaker *breaker;
+    struct hgi_breaker_name name; /* of a shared one */
     struct hgi_breaker_memory *memory;
     int file;                            /* of the memory; -1: it is not shared */
     uint32_t first;                      /* generation */
@@ -164,13 +166,16 @@ static bool open_breaker(struct load *load, struct hgi_problem *problem)
     struct hgi_breaker_memory *memory = load->memory;
     hg_status status;
     if (is_shared(s)) {
-        snprintf(memory->name, sizeof memory->name, "/herdgate-stress-%ld", (long)getpid());
+        hgi_breaker_name_make(&load->name);
+        snprintf(memory->name, sizeof memory->name, "%s", load->name.text);
         status = hg_breaker_open_shared(&load->breaker, memory->name, &s->breaker, &err);
     } else {
         status = hg_breaker_new(&load->breaker, &s->breaker, &err);
     }
     if (status < 0)
         return hgi_problem_set(problem, "%s", err.message);
+    if (is_shared(s))
+        hgi_breaker_name_hold(&load->name);
     hg_breaker_take_snapshot(load->breaker, &snapshot);
     load->first = snapshot.generation;
     snprintf(memory->socket, sizeof memory->socket, "%s",
@@ -210,8 +215,7 @@ static void stop(struct load *load)
 static void close_breaker(struct load *load)
 {
     hg_breaker_free(load->breaker);
-    if (load->memory && load->memory->name[0])
-        hg_breaker_unlink_shared(load->memory->name, NULL);
+    hgi_breaker_name_end(&load->name);
     if (load->file >= 0)
         close(load->file);
     hgi_breaker_memory_free(load->memory);

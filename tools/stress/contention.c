@@ -109,6 +109,13 @@ static void step(struct world *world)
     sink_first(world);
 }
 
+static bool is_interrupted(const struct hgi_contention *settings)
+{
+    /* relaxed: a flag that is polled. */
+    return settings->interrupted &&
+           atomic_load_explicit(settings->interrupted, memory_order_relaxed);
+}
+
 static void run_round(struct world *world)
 {
     world->count = world->settings->clients;
@@ -121,7 +128,7 @@ static void run_round(struct world *world)
         world->client[0].at_ns = on_its_way(world);
         sink_first(world);
     }
-    while (world->count > 0)
+    while (world->count > 0 && !is_interrupted(world->settings))
         step(world);
 }
 
@@ -141,11 +148,13 @@ bool hgi_contention_run(struct hgi_contention_result *out, const struct hgi_cont
     world.client = calloc(settings->clients, sizeof *world.client);
     if (!world.client)
         return false;
-    for (uint32_t i = 0; i < settings->rounds; i++) {
+    for (uint32_t i = 0; i < settings->rounds && !is_interrupted(settings); i++) {
         run_round(&world);
         time_ns += (double)world.end_ns;
     }
     free(world.client);
+    if (is_interrupted(settings))
+        return true;
     out->calls = (double)world.calls / settings->rounds;
     out->time_ns = time_ns / settings->rounds;
     return true;

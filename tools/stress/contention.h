@@ -10,6 +10,7 @@
 #ifndef HERDGATE_TOOLS_STRESS_CONTENTION_H
 #define HERDGATE_TOOLS_STRESS_CONTENTION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct hgi_contention {
     int64_t network_mean_ns; /* of one message on its way */
     int64_t network_deviation_ns;
     uint64_t seed;
+    const atomic_bool *interrupted; /* ends a run early when it becomes true; NULL: nothing does */
 };
 
 struct hgi_contention_result {
@@ -41,7 +43,7 @@ struct hgi_contention_result {
     double time_ns; /* until the last client had written */
 };
 
-/* False: out of memory. */
+/* One that was interrupted leaves *out as it was. False: out of memory. */
 bool hgi_contention_run(struct hgi_contention_result *out, const struct hgi_contention *settings,
                         enum hgi_backoff_kind kind);
 

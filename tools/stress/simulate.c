@@ -66,6 +66,7 @@ static bool simulate(struct simulation *s, bool quiet, const atomic_bool *interr
             struct hgi_contention settings = s->settings;
             settings.clients = s->clients[c];
             settings.seed += c; /* the same draws for every kind */
+            settings.interrupted = interrupted;
             if (hgi_progress_due(&progress, monotonic_ns()))
                 hgi_progress_line(&progress, "%" PRIu32 " clients, backoff %s", s->clients[c],
                                   hgi_backoff_name((enum hgi_backoff_kind)kind));
@@ -288,6 +289,8 @@ static int run_wave(struct simulate_options *o, struct hgi_problem *problem)
     o->wave.retry.max_delay_ns = s->settings.cap_ns;
     if (o->wave.retry.max_delay_ns < o->wave.retry.initial_delay_ns)
         o->wave.retry.max_delay_ns = o->wave.retry.initial_delay_ns;
+    if (!hgi_wave_fits(&o->wave, problem))
+        return hgi_fail(HGI_EXIT_USAGE, problem->text);
     int code = hgi_simulate_wave_run(&o->wave, o->real, &o->asked.outputs, &s->stamp, problem);
     if (code == HGI_EXIT_USAGE || code == HGI_EXIT_ENVIRONMENT)
         return hgi_fail(code, problem->text);

@@ -67,6 +67,11 @@ static void print_wave(FILE *out, const struct hgi_wave_result *results, bool co
             hgi_style_begin(colour, HGI_STYLE_DIM), "", "", "peak of", "lower", "jitter", "retries",
             "10 ms", "by", 0.01 * (last + 1), hgi_style_end(colour, HGI_STYLE_DIM));
     for (size_t i = 0; i < HGI_WAVE_JITTERS; i++) {
+        if (results[i].events == 0) { /* interrupted before */
+            fprintf(out, "  %-12s  %7s  %7s  %7s\n", hgi_wave_jitter_name(hgi_wave_jitters[i]), "-",
+                    "-", "-");
+            continue;
+        }
         fprintf(out, "  %-12s  %7" PRIu64 "  %7" PRIu32 "  %5.1f x   ",
                 hgi_wave_jitter_name(hgi_wave_jitters[i]), results[i].events, results[i].peak,
                 times_lower(results, i));
@@ -79,13 +84,15 @@ static void print_table(FILE *out, const void *results, bool colour)
 {
     const struct waves *w = results;
     for (int real = 0; real <= w->real; real++) {
-        if (real && w->stamp.interrupted) {
-            fputs("\nInterrupted: how the threads fared is not known.\n", out);
-            break;
-        }
         fprintf(out, "%s%" PRIu32 " callers fail in the same instant%s\n", real ? "\n" : "",
                 w->wave.clients, real ? ", as threads that sleep" : "");
         print_wave(out, w->retries[real], colour);
+        if (real && w->stamp.interrupted) {
+            fputc('\n', out);
+            hgi_text_print(out, colour, HGI_STYLE_BOLD,
+                           "Interrupted: of the threads no more than that is known.");
+            break;
+        }
         fputc('\n', out);
         hgi_text_print(out, colour, HGI_STYLE_BOLD,
                        "Of %" PRIu32 " breakers that opened together at most %" PRIu32
@@ -247,6 +254,7 @@ static bool run(struct waves *w, const atomic_bool *interrupted, bool quiet,
 {
     bool well = true;
     struct hgi_progress progress;
+    const struct hgi_wave_watch watched = { &progress, interrupted };
     hgi_progress_begin(&progress, quiet);
     for (size_t i = 0; i < HGI_WAVE_JITTERS && well; i++) {
         hgi_wave_run(&w->retries[0][i], &w->wave, hgi_wave_jitters[i], w->draws_ns[i]);
@@ -254,13 +262,13 @@ static bool run(struct waves *w, const atomic_bool *interrupted, bool quiet,
         w->stamp.interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
         if (w->real && !w->stamp.interrupted)
             well =
-                hgi_wave_real(&w->retries[1][i], &w->wave, hgi_wave_jitters[i], &progress, problem);
+                hgi_wave_real(&w->retries[1][i], &w->wave, hgi_wave_jitters[i], &watched, problem);
     }
     for (int jittered = 0; jittered < 2 && well; jittered++) {
         well = hgi_wave_breakers(&w->probes[0][jittered], &w->wave, jittered,
                                  jittered ? w->open_ns : NULL, problem);
         if (well && w->real && !w->stamp.interrupted)
-            well = hgi_wave_real_breakers(&w->probes[1][jittered], &w->wave, jittered, &progress,
+            well = hgi_wave_real_breakers(&w->probes[1][jittered], &w->wave, jittered, &watched,
                                           problem);
         w->stamp.interrupted = atomic_load_explicit(interrupted, memory_order_relaxed);
     }

@@ -38,6 +38,19 @@ void hgi_wave_count(struct hgi_wave_result *result, int64_t at_ns)
         result->peak = result->bucket[at < 0 ? 0 : at];
 }
 
+bool hgi_wave_fits(const struct hgi_wave *wave, struct hgi_problem *problem)
+{
+    const struct hg_retry *retry = &wave->retry;
+    double longest_ns = (double)retry->max_delay_ns * (1 + retry->jitter_ratio);
+    double limit_ns = (double)HGI_WAVE_BUCKETS * (double)HGI_WAVE_BUCKET_NS;
+    if (longest_ns * (retry->max_attempts - 1) <= limit_ns)
+        return true;
+    return hgi_problem_set(problem,
+                           "--base, --cap, --attempts: the last retry could come after %.0f s, and "
+                           "a wave is looked at for %.0f s; make one of them smaller",
+                           longest_ns * (retry->max_attempts - 1) / 1e9, limit_ns / 1e9);
+}
+
 void hgi_wave_run(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_jitter jitter,
                   int64_t *draws_ns)
 {

@@ -9,6 +9,7 @@
 #ifndef HERDGATE_TOOLS_STRESS_WAVE_H
 #define HERDGATE_TOOLS_STRESS_WAVE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,6 +41,9 @@ struct hgi_wave_result {
     uint32_t bucket[HGI_WAVE_BUCKETS];
 };
 
+/* Can the last retry still come within the time that there are buckets for? False: *problem says. */
+bool hgi_wave_fits(const struct hgi_wave *wave, struct hgi_problem *problem);
+
 /* The retries. draws, if not NULL, gets each client's first delay. */
 void hgi_wave_run(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_jitter jitter,
                   int64_t *draws_ns);
@@ -49,11 +53,18 @@ void hgi_wave_run(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_j
 bool hgi_wave_breakers(struct hgi_wave_result *out, const struct hgi_wave *wave, bool jittered,
                        int64_t *open_ns, struct hgi_problem *problem);
 
-/* The same with threads and the clock, told of by the progress line. False: *problem says. */
+/* Who looks on while threads run: the line that tells of them, and what ends it early when it becomes true. */
+struct hgi_wave_watch {
+    struct hgi_progress *progress;
+    const atomic_bool *interrupted;
+};
+
+/* The same with threads and the clock. Interrupted, they return at once, without waiting for the threads, and with
+ * no events. False: *problem says. */
 bool hgi_wave_real(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_jitter jitter,
-                   struct hgi_progress *progress, struct hgi_problem *problem);
+                   const struct hgi_wave_watch *watched, struct hgi_problem *problem);
 bool hgi_wave_real_breakers(struct hgi_wave_result *out, const struct hgi_wave *wave, bool jittered,
-                            struct hgi_progress *progress, struct hgi_problem *problem);
+                            const struct hgi_wave_watch *watched, struct hgi_problem *problem);
 
 /* One event at that time. */
 void hgi_wave_count(struct hgi_wave_result *result, int64_t at_ns);

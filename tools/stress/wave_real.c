@@ -2,6 +2,9 @@
  *
  * All threads are made first and then begin in the same instant, so that how long it takes to make them
  * is not part of the wave. Each writes only what is its own; it is counted when they have been joined.
+ *
+ * A run that is interrupted does not wait for them: a caller may sleep in hg_run() for seconds, and nothing wakes
+ * it. So they and what they use are left to themselves, and whoever goes last frees it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,30 +23,62 @@ enum { STACK_SIZE = 128 * 1024, ATTEMPTS_MAX = 16 };
 #define ASK_EVERY_NS (500 * NS_PER_US)
 #define TICK_NS (20 * NS_PER_MS)
 
+struct crowd;
+
 struct member {
     pthread_t thread;
-    const struct hgi_wave *wave;
-    hg_policy *policy;   /* of a caller */
+    struct crowd *crowd;
     hg_breaker *breaker; /* of one that asks a breaker */
-    int64_t began_ns;
-    _Atomic uint32_t *ended; /* written by all when they are done */
     uint32_t count;
-    int64_t at_ns[ATTEMPTS_MAX]; /* since began_ns */
+    int64_t at_ns[ATTEMPTS_MAX]; /* since they began */
 };
+
+/* Threads that do the same, and what they have in common. */
+struct crowd {
+    void *(*body)(void *arg);
+    struct hgi_wave wave;
+    hg_policy *policy; /* of callers */
+    int64_t began_ns;
+    _Atomic uint32_t ended;  /* written by all when they are done */
+    _Atomic uint32_t owners; /* written by whoever leaves: the threads, and who started them */
+    atomic_bool stop;        /* written by who started them */
+    uint32_t count;
+    struct member member[];
+};
+
+static void leave(struct crowd *crowd)
+{
+    /* [V1] release, acquire: the last one frees what the others have done with; pairs with itself. */
+    if (atomic_fetch_sub_explicit(&crowd->owners, 1, memory_order_acq_rel) > 1)
+        return;
+    for (uint32_t i = 0; i < crowd->count; i++)
+        hg_breaker_free(crowd->member[i].breaker);
+    hg_policy_drop(crowd->policy);
+    free(crowd);
+}
+
+/* relaxed: a flag that is polled. */
+static bool is_stopped(const struct crowd *crowd)
+{
+    return atomic_load_explicit(&crowd->stop, memory_order_relaxed);
+}
 
 static hg_status fail(void *arg, struct hg_attempt *attempt)
 {
     struct member *member = arg;
-    if (attempt->number > 1 && member->count < ATTEMPTS_MAX)
-        member->at_ns[member->count++] = monotonic_ns() - member->began_ns;
     attempt->outcome = HG_OUTCOME_NOT_SENT;
+    if (is_stopped(member->crowd))
+        return HG_ERR_VALIDATION; /* which is not tried again */
+    if (attempt->number > 1 && member->count < ATTEMPTS_MAX)
+        member->at_ns[member->count++] = monotonic_ns() - member->crowd->began_ns;
     return HG_ERR_CONNECTION;
 }
 
 /* relaxed: only says that a join will not take long; that one orders the rest. */
-static void end(struct member *member)
+static void end(struct crowd *crowd)
 {
-    atomic_fetch_add_explicit(member->ended, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&crowd->ended, 1, memory_order_relaxed);
+    leave(crowd);
 }
 
 static void *call(void *arg)
@@ -52,78 +87,109 @@ static void *call(void *arg)
     struct hg_run_options options = HG_RUN_OPTIONS_INIT;
     options.op_class = "wave";
     options.deadline_ns = -1;
-    sleep_until_ns(member->began_ns);
-    hg_run(member->policy, &options, fail, member, NULL);
-    end(member);
+    sleep_until_ns(member->crowd->began_ns);
+    hg_run(member->crowd->policy, &options, fail, member, NULL);
+    end(member->crowd);
     return NULL;
 }
 
 static void *probe(void *arg)
 {
     struct member *member = arg;
+    struct crowd *crowd = member->crowd;
     hg_permit permit;
     bool admitted;
-    sleep_until_ns(member->began_ns);
+    sleep_until_ns(crowd->began_ns);
     hgi_wave_trip(member->breaker);
     /* It opened now, and not when all were to begin. */
-    int64_t end_ns = monotonic_ns() + 2 * member->wave->recovery_ns + NS_PER_S;
-    while (!(admitted = hg_breaker_admit(member->breaker, &permit)) && monotonic_ns() <= end_ns)
+    int64_t end_ns = monotonic_ns() + 2 * crowd->wave.recovery_ns + NS_PER_S;
+    while (!(admitted = hg_breaker_admit(member->breaker, &permit)) && monotonic_ns() <= end_ns &&
+           !is_stopped(crowd))
         sleep_until_ns(monotonic_ns() + ASK_EVERY_NS);
     if (admitted) {
-        member->at_ns[member->count++] = monotonic_ns() - member->began_ns;
+        member->at_ns[member->count++] = monotonic_ns() - crowd->began_ns;
         hg_breaker_cancel(member->breaker, permit);
     }
-    end(member);
+    end(crowd);
     return NULL;
 }
 
-/* What is run: the same for all members. */
-struct crowd {
-    void *(*body)(void *arg);
-    const char *what; /* "callers, jitter full" */
-    struct hgi_progress *progress;
-};
+/* What all of them need. NULL: out of memory, *problem says. */
+static struct crowd *gather(const struct hgi_wave *wave, uint32_t count, void *(*body)(void *arg),
+                            struct hgi_problem *problem)
+{
+    struct crowd *crowd = calloc(1, sizeof *crowd + count * sizeof crowd->member[0]);
+    if (!crowd) {
+        hgi_problem_set(problem, "out of memory");
+        return NULL;
+    }
+    crowd->body = body;
+    crowd->wave = *wave;
+    crowd->count = count;
+    atomic_init(&crowd->owners, 1);
+    for (uint32_t i = 0; i < count; i++)
+        crowd->member[i].crowd = crowd;
+    return crowd;
+}
 
-/* Until all that were started are done. */
-static void watch(const struct crowd *crowd, _Atomic uint32_t *ended, uint32_t started,
-                  int64_t began_ns)
+/* Until all that were started are done. False: it was interrupted. */
+static bool watch(struct crowd *crowd, uint32_t started, const struct hgi_wave_watch *watched,
+                  const char *what)
 {
     uint32_t done;
-    while ((done = atomic_load_explicit(ended, memory_order_relaxed)) < started) {
+    while ((done = atomic_load_explicit(&crowd->ended, memory_order_relaxed)) < started) {
         int64_t now_ns = monotonic_ns();
-        if (hgi_progress_due(crowd->progress, now_ns))
+        if (atomic_load_explicit(watched->interrupted, memory_order_relaxed))
+            return false;
+        if (hgi_progress_due(watched->progress, now_ns))
             hgi_progress_line(
-                crowd->progress, "%s: %.1f s, %" PRIu32 " of %" PRIu32 " are done", crowd->what,
-                now_ns > began_ns ? (double)(now_ns - began_ns) / 1e9 : 0, done, started);
+                watched->progress, "%s: %.1f s, %" PRIu32 " of %" PRIu32 " are done", what,
+                now_ns > crowd->began_ns ? (double)(now_ns - crowd->began_ns) / 1e9 : 0, done,
+                started);
         sleep_until_ns(now_ns + TICK_NS);
+    }
+    return true;
+}
+
+/* What they wrote, if all of them did. */
+static void settle(struct hgi_wave_result *out, struct crowd *crowd, uint32_t started, bool whole)
+{
+    for (uint32_t i = 0; i < started; i++) {
+        if (!whole) {
+            pthread_detach(crowd->member[i].thread);
+            continue;
+        }
+        pthread_join(crowd->member[i].thread, NULL);
+        for (uint32_t n = 0; n < crowd->member[i].count; n++)
+            hgi_wave_count(out, crowd->member[i].at_ns[n]);
     }
 }
 
-/* Run them all, and count what they wrote. */
-static bool run(struct hgi_wave_result *out, struct member *members, uint32_t count,
-                const struct crowd *crowd, struct hgi_problem *problem)
+/* Run them all, and count what they wrote: nothing, if it was interrupted. Takes the crowd. */
+static bool run(struct hgi_wave_result *out, struct crowd *crowd,
+                const struct hgi_wave_watch *watched, const char *what, struct hgi_problem *problem)
 {
-    _Atomic uint32_t ended = 0;
     pthread_attr_t attributes;
     uint32_t started = 0;
     int error = 0;
-    int64_t began_ns = monotonic_ns() + HEAD_START_NS;
     *out = (struct hgi_wave_result) { 0 };
+    crowd->began_ns = monotonic_ns() + HEAD_START_NS;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    for (uint32_t i = 0; i < count && error == 0; i++) {
-        members[i].began_ns = began_ns;
-        members[i].ended = &ended;
-        error = pthread_create(&members[i].thread, &attributes, crowd->body, &members[i]);
+    for (uint32_t i = 0; i < crowd->count && error == 0; i++) {
+        /* relaxed: the thread that owns it is not there yet. */
+        atomic_fetch_add_explicit(&crowd->owners, 1, memory_order_relaxed);
+        error =
+            pthread_create(&crowd->member[i].thread, &attributes, crowd->body, &crowd->member[i]);
         started += error == 0;
     }
     pthread_attr_destroy(&attributes);
-    watch(crowd, &ended, started, began_ns);
-    for (uint32_t i = 0; i < started; i++) {
-        pthread_join(members[i].thread, NULL);
-        for (uint32_t n = 0; n < members[i].count; n++)
-            hgi_wave_count(out, members[i].at_ns[n]);
-    }
+    if (error != 0)
+        atomic_fetch_sub_explicit(&crowd->owners, 1, memory_order_relaxed);
+    bool whole = error == 0 && watch(crowd, started, watched, what);
+    atomic_store_explicit(&crowd->stop, true, memory_order_relaxed);
+    settle(out, crowd, started, whole);
+    leave(crowd);
     return error == 0 || hgi_problem_set(problem, "cannot start thread %" PRIu32 ": %s", started,
                                          strerror(error));
 }
@@ -150,44 +216,33 @@ static hg_policy *make_policy(const struct hgi_wave *wave, hg_jitter jitter,
 }
 
 bool hgi_wave_real(struct hgi_wave_result *out, const struct hgi_wave *wave, hg_jitter jitter,
-                   struct hgi_progress *progress, struct hgi_problem *problem)
+                   const struct hgi_wave_watch *watched, struct hgi_problem *problem)
 {
     char what[64];
     snprintf(what, sizeof what, "callers, jitter %s", hgi_wave_jitter_name(jitter));
-    const struct crowd crowd = { call, what, progress };
-    hg_policy *policy = make_policy(wave, jitter, problem);
-    struct member *members = policy ? calloc(wave->clients, sizeof *members) : NULL;
-    bool well = members != NULL;
-    if (policy && !members)
-        hgi_problem_set(problem, "out of memory");
-    for (uint32_t i = 0; well && i < wave->clients; i++) {
-        members[i].wave = wave;
-        members[i].policy = policy;
-    }
-    well = well && run(out, members, wave->clients, &crowd, problem);
-    free(members);
-    hg_policy_drop(policy);
-    return well;
+    struct crowd *crowd = gather(wave, wave->clients, call, problem);
+    if (!crowd)
+        return false;
+    crowd->policy = make_policy(wave, jitter, problem);
+    if (crowd->policy)
+        return run(out, crowd, watched, what, problem);
+    leave(crowd);
+    return false;
 }
 
 bool hgi_wave_real_breakers(struct hgi_wave_result *out, const struct hgi_wave *wave, bool jittered,
-                            struct hgi_progress *progress, struct hgi_problem *problem)
+                            const struct hgi_wave_watch *watched, struct hgi_problem *problem)
 {
-    const struct crowd crowd = { probe,
-                                 jittered ? "breakers, with jitter" : "breakers, without jitter",
-                                 progress };
-    struct member *members = calloc(wave->breakers, sizeof *members);
-    bool well = members != NULL;
-    if (!members)
-        hgi_problem_set(problem, "out of memory");
+    struct crowd *crowd = gather(wave, wave->breakers, probe, problem);
+    bool well = crowd != NULL;
     for (uint32_t i = 0; well && i < wave->breakers; i++) {
-        members[i].wave = wave;
-        members[i].breaker = hgi_wave_breaker(wave, i, jittered, problem);
-        well = members[i].breaker != NULL;
+        crowd->member[i].breaker = hgi_wave_breaker(wave, i, jittered, problem);
+        well = crowd->member[i].breaker != NULL;
     }
-    well = well && run(out, members, wave->breakers, &crowd, problem);
-    for (uint32_t i = 0; members && i < wave->breakers; i++)
-        hg_breaker_free(members[i].breaker);
-    free(members);
-    return well;
+    if (well)
+        return run(out, crowd, watched,
+                   jittered ? "breakers, with jitter" : "breakers, without jitter", problem);
+    if (crowd)
+        leave(crowd);
+    return false;
 }
