@@ -94,20 +94,59 @@ stage_clang() {
     build clang
 }
 
-# What decides on clang-tidy's result for a file, as one hash: the checks, all headers, the command
-# that compiles it, the file.
-tidy_common() {
-    {
-        clang-tidy --version
-        (cd -- "$root" && find . -path ./build -prune -o \
-            \( -name .clang-tidy -o -name '*.h' -o -name '*.inc' -o -name CMakeLists.txt \) \
-            -type f -print0 | sort -z | xargs -0 sha256sum)
-    } | sha256sum
+# For each file that clang compiles "HASH<newline>FILE<newline>": a hash of all that decides on what clang-tidy
+# says of it. That is its version, the checks, the options that the file is compiled with, and the text of
+# all that is read then, of which ninja has kept a list; not where the tree lies.
+tidy_hashes() {
+    local to=$root/build/clang/tidy
+    rm -rf -- "$to"
+    mkdir -p -- "$to"
+    cd -- "$root/build/clang"
+    ninja -t deps >"$to/deps"
+    sed -n 's/^    //p' "$to/deps" | sort -u | tr '\n' '\0' | xargs -0 sha256sum >"$to/sums"
+    # Into a file for each: one that is compiled in several ways is so for each of them.
+    root=$root awk '
+        BEGIN { root = ENVIRON["root"]; to = root "/build/clang/tidy" }
+        FILENAME ~ /sums$/ { sum[substr($0, 67)] = substr($0, 1, 64); next }
+        FILENAME ~ /deps$/ && /^    / { read[object] = read[object] sum[substr($0, 5)] "\n"; next }
+        FILENAME ~ /deps$/ { object = $0; sub(/: #deps .*/, "", object); next }
+        /^  "command": / {
+            command = substr($0, index($0, " -"))
+            object = command
+            sub(/ -c .*/, "", object)
+            sub(/.* -o /, "", object)
+            gsub(/\\"/, "", command) # round what has spaces
+            while (i = index(command, root))
+                command = substr(command, 1, i - 1) "." substr(command, i + length(root))
+        }
+        /^  "file": / {
+            file = $0
+            sub(/^  "file": "/, "", file)
+            sub(/",?$/, "", file)
+            if (!(file in number)) {
+                number[file] = ++count
+                print file >(to "/files")
+            }
+            if (!(object in read)) {
+                print "what " object " reads is not known" >"/dev/stderr"
+                exit 1
+            }
+            print command "\n" read[object] >>(to "/" number[file] ".what")
+            close(to "/" number[file] ".what")
+        }
+    ' "$to/sums" "$to/deps" compile_commands.json
+    { clang-tidy --version && find "$root" -path "$root/build" -prune -o \
+        -name .clang-tidy -type f -print0 | sort -z | xargs -0 cat; } >"$to/common"
+    local file i=0
+    while read -r file; do
+        i=$((i + 1))
+        cat -- "$to/common" "$to/$i.what" | sha256sum | cut -d ' ' -f 1
+        printf '%s\n' "$file"
+    done <"$to/files"
 }
 
 tidy_file() {
-    local file=$1 common=$2 mark
-    mark=$cache/tidy/$(printf '%s' "$common" | cat - "$file" | sha256sum | cut -d ' ' -f 1)
+    local mark=$cache/tidy/$1 file=$2
     [[ ! -e $mark ]] || return 0
     # On stderr it only counts what it has suppressed.
     clang-tidy -p "$root/build/clang" --quiet "$file" 2>"$mark.$$" || {
@@ -119,22 +158,21 @@ tidy_file() {
 }
 
 stage_tidy() {
-    local files common
+    local files
     want_version_14 clang-tidy
     build clang
     mkdir -p -- "$cache/tidy"
     find "$cache/tidy" -type f -mtime +30 -delete
-    common=$(tidy_common)
-    mapfile -t files < <(sed -n 's/^ *"file": "\(.*\)",\{0,1\}$/\1/p' \
-        "$root/build/clang/compile_commands.json" | sort -u)
+    (tidy_hashes) >"$root/build/tidy-hashes"
+    mapfile -t files <"$root/build/tidy-hashes"
     [[ ${#files[@]} -gt 0 ]] || die 'build/clang/compile_commands.json names no file.'
     export root cache
     export -f tidy_file
     # shellcheck disable=SC2016 # expanded by the shell that xargs starts
     printf '%s\0' "${files[@]}" |
-        xargs -0 -n 1 -P "$jobs" bash -c 'tidy_file "$2" "$1"' tidy "$common" ||
+        xargs -0 -n 2 -P "$jobs" bash -c 'tidy_file "$1" "$2"' tidy ||
         die 'clang-tidy has something to say; see above.'
-    say "  ${#files[@]} files are clean"
+    say "  $((${#files[@]} / 2)) files are clean"
 }
 
 # --- at run time --------------------------------------------------------------------------------
