@@ -260,10 +260,16 @@ stage_valgrind() {
 }
 
 stage_mutants() {
+    local pool status=0
     setup_build
     build ci
-    "$root/tests/mutants/run"
-    HERDGATE_JOBS=$jobs "$root/tests/mutants/pool"
+    # The one computes, the other waits for most of its time.
+    "$root/tests/mutants/pool" >"$root/build/mutants-pool.log" 2>&1 &
+    pool=$!
+    "$root/tests/mutants/run" || status=$?
+    wait "$pool" || status=$?
+    cat -- "$root/build/mutants-pool.log"
+    return "$status"
 }
 
 # --- fuzzing ------------------------------------------------------------------------------------
