@@ -54,7 +54,7 @@ static void *waiter_main(void *arg)
     return NULL;
 }
 
-static void start(pthread_t *threads, struct waiter *waiters, int64_t deadline_ns)
+static void start(pthread_t *threads, struct waiter *waiters, int64_t deadline_ns, int64_t ramp_ns)
 {
     atomic_store(&inside, 0);
     atomic_store(&questions, 0);
@@ -62,7 +62,7 @@ static void start(pthread_t *threads, struct waiter *waiters, int64_t deadline_n
         waiters[i] = (struct waiter) { .wait = { .condition = condition,
                                                  .arg = &gate,
                                                  .poll_ns = HGI_NS_PER_MS,
-                                                 .ramp_ns = HGI_NS_PER_S,
+                                                 .ramp_ns = ramp_ns,
                                                  .deadline_ns = deadline_ns } };
         require(pthread_create(&threads[i], NULL, waiter_main, &waiters[i]) == 0);
     }
@@ -73,7 +73,7 @@ static void everybody_is_let_go_on_a_ramp(void)
     pthread_t threads[WAITERS];
     struct waiter waiters[WAITERS];
     atomic_store(&open_now, false);
-    start(threads, waiters, hgi_now_ns() + 60 * HGI_NS_PER_S);
+    start(threads, waiters, hgi_now_ns() + 60 * HGI_NS_PER_S, HGI_NS_PER_S);
     while (atomic_load(&inside) < WAITERS || atomic_load(&questions) < 5)
         hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
     atomic_store(&open_now, true);
@@ -100,7 +100,7 @@ static void the_deadline_ends_the_waiting_of_all(void)
     struct waiter waiters[WAITERS];
     atomic_store(&open_now, false);
     int64_t deadline_ns = hgi_now_ns() + 30 * HGI_NS_PER_MS;
-    start(threads, waiters, deadline_ns);
+    start(threads, waiters, deadline_ns, HGI_NS_PER_S);
     for (int i = 0; i < WAITERS; i++) {
         pthread_join(threads[i], NULL);
         require(!waiters[i].went_on);
@@ -235,6 +235,78 @@ static void a_poller_that_is_cancelled_does_not_take_the_room_with_it(void)
     require(gate.rooms == NULL);
 }
 
+/* No more questions than intervals that have passed, however many ask. */
+static void questions_are_an_interval_apart(void)
+{
+    pthread_t threads[WAITERS];
+    struct waiter waiters[WAITERS];
+    const int64_t poll_ns = 10 * HGI_NS_PER_MS, began_ns = hgi_now_ns();
+    atomic_store(&open_now, false);
+    atomic_store(&questions, 0);
+    for (int i = 0; i < WAITERS; i++) {
+        waiters[i] = (struct waiter) { .wait = { .condition = condition,
+                                                 .arg = &gate,
+                                                 .poll_ns = poll_ns,
+                                                 .deadline_ns = began_ns + 60 * HGI_NS_PER_MS } };
+        require(pthread_create(&threads[i], NULL, waiter_main, &waiters[i]) == 0);
+    }
+    for (int i = 0; i < WAITERS; i++)
+        pthread_join(threads[i], NULL);
+    require(atomic_load(&questions) <= (hgi_now_ns() - began_ns) / poll_ns);
+}
+
+static void who_has_less_time_than_an_interval_does_not_wait_for_the_question(void)
+{
+    struct hgi_gate_wait wait = { .condition = condition,
+                                  .arg = &gate,
+                                  .poll_ns = 600 * HGI_NS_PER_S,
+                                  .deadline_ns = hgi_now_ns() + 10 * HGI_NS_PER_MS };
+    int64_t release_ns;
+    require(!hgi_gate_wait(&gate, &wait, &release_ns));
+    require(hgi_now_ns() < wait.deadline_ns + 300 * HGI_NS_PER_S);
+}
+
+/* Called for the outer wait, whose room has its poller: this thread. The inner one is about another
+ * argument, so it has a room, and a poller, of its own. */
+static bool outer_condition(void *arg)
+{
+    struct hgi_gate_wait inner = { .condition = outer_condition,
+                                   .arg = NULL,
+                                   .poll_ns = HGI_NS_PER_MS,
+                                   .deadline_ns = hgi_now_ns() + 20 * HGI_NS_PER_S };
+    int64_t release_ns;
+    return !arg || hgi_gate_wait(&gate, &inner, &release_ns);
+}
+
+static void each_argument_has_a_room_of_its_own(void)
+{
+    struct hgi_gate_wait outer = { .condition = outer_condition,
+                                   .arg = &gate,
+                                   .poll_ns = HGI_NS_PER_MS,
+                                   .deadline_ns = hgi_now_ns() + 60 * HGI_NS_PER_S };
+    int64_t release_ns;
+    require(hgi_gate_wait(&gate, &outer, &release_ns));
+}
+
+/* The ramp is longer than anybody's time, so of all who are let go at once the first alone goes on. */
+static void whose_place_on_the_ramp_is_behind_the_deadline_does_not_go_on(void)
+{
+    pthread_t threads[WAITERS];
+    struct waiter waiters[WAITERS];
+    unsigned late = 0;
+    atomic_store(&open_now, false);
+    start(threads, waiters, hgi_now_ns() + 60 * HGI_NS_PER_S, 36000 * HGI_NS_PER_S);
+    while (atomic_load(&inside) < WAITERS || atomic_load(&questions) < 5)
+        hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
+    atomic_store(&open_now, true);
+    for (int i = 0; i < WAITERS; i++) {
+        pthread_join(threads[i], NULL);
+        require(waiters[i].went_on == (waiters[i].release_ns < waiters[i].wait.deadline_ns));
+        late += !waiters[i].went_on;
+    }
+    require(late > 0);
+}
+
 static hg_policy *policy;
 
 static bool is_open(void *arg)
@@ -293,6 +365,28 @@ static void a_child_of_fork_asks_by_itself(void)
     hg_policy_drop(policy);
 }
 
+/* The second comes when the room's next question is near, and waits an interval all the same. */
+static void without_a_condition_each_waits_an_interval(void)
+{
+    pthread_t threads[2];
+    struct waiter waiters[2];
+    int64_t began_ns[2];
+    atomic_store(&inside, 0);
+    for (int i = 0; i < 2; i++) {
+        began_ns[i] = hgi_now_ns();
+        waiters[i] = (struct waiter) { .wait = { .poll_ns = 30 * HGI_NS_PER_MS,
+                                                 .deadline_ns = began_ns[i] + 60 * HGI_NS_PER_S } };
+        require(pthread_create(&threads[i], NULL, waiter_main, &waiters[i]) == 0);
+        while (i == 0 && hgi_now_ns() < began_ns[0] + 20 * HGI_NS_PER_MS)
+            hgi_sleep_until(hgi_now_ns() + HGI_NS_PER_MS);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        require(waiters[i].went_on);
+        require(waiters[i].release_ns - began_ns[i] >= 30 * HGI_NS_PER_MS);
+    }
+}
+
 static void without_a_condition_one_interval_is_waited(void)
 {
     struct hgi_gate_wait wait = { .poll_ns = 5 * HGI_NS_PER_MS,
@@ -313,6 +407,11 @@ int main(void)
         a_poller_that_leaves_passes_the_job_on();
         a_poller_that_is_cancelled_does_not_take_the_room_with_it();
     }
+    whose_place_on_the_ramp_is_behind_the_deadline_does_not_go_on();
+    questions_are_an_interval_apart();
+    who_has_less_time_than_an_interval_does_not_wait_for_the_question();
+    each_argument_has_a_room_of_its_own();
+    without_a_condition_each_waits_an_interval();
     the_next_question_is_not_put_off_by_a_new_poller();
     without_a_condition_one_interval_is_waited();
     a_child_of_fork_asks_by_itself();

@@ -2,10 +2,13 @@
 #include <criterion/criterion.h>
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <herdgate/policy.h>
+
+#include "breaker/clock.h"
 
 static hg_policy *policy;
 
@@ -118,4 +121,81 @@ Test(hg_run, what_a_newer_caller_asks_for_and_is_not_here_is_refused)
     newer.known.size = (size_t)-1;
     cr_expect_eq(hg_run(policy, &newer.known, succeed, NULL, &err), HG_ERR_VALIDATION);
     cr_expect_not_null(strstr(err.message, "HG_RUN_OPTIONS_INIT"), "%s", err.message);
+}
+
+/* What attempts saw of themselves, one after the other. */
+struct diary {
+    unsigned attempts;
+    int64_t began_ns[3];
+    int64_t left_ns[3]; /* until the attempt's deadline, when it began */
+    int64_t hint_ns;
+    int64_t takes_ns;
+    unsigned failures;
+    const char *said; /* by the first */
+};
+
+static hg_status note(void *arg, struct hg_attempt *attempt)
+{
+    struct diary *diary = arg;
+    unsigned at = diary->attempts++;
+    cr_assert_lt(at, 3);
+    cr_expect_eq(attempt->number, at + 1);
+    diary->began_ns[at] = hgi_now_ns();
+    diary->left_ns[at] = attempt->deadline_ns - diary->began_ns[at];
+    attempt->outcome = HG_OUTCOME_NOT_SENT;
+    attempt->retry_after_ns = diary->hint_ns;
+    if (at == 0 && diary->said)
+        snprintf(attempt->error->message, sizeof attempt->error->message, "%s", diary->said);
+    if (diary->takes_ns > 0)
+        hgi_sleep_until(diary->began_ns[at] + diary->takes_ns);
+    return at < diary->failures ? HG_ERR_CONNECTION : HG_OK;
+}
+
+Test(hg_run, no_retry_comes_sooner_than_a_hint_says)
+{
+    struct diary diary = { .hint_ns = 20 * HGI_NS_PER_MS, .failures = 1 };
+    cr_assert_eq(hg_run(policy, NULL, note, &diary, NULL), HG_OK);
+    cr_assert_eq(diary.attempts, 2);
+    cr_expect_geq(diary.began_ns[1] - diary.began_ns[0], 20 * HGI_NS_PER_MS);
+}
+
+Test(hg_run, an_attempt_has_its_timeout_or_what_is_left_of_the_calls_time)
+{
+    const int64_t most_ns[] = { 250 * HGI_NS_PER_MS, 100 * HGI_NS_PER_MS };
+    for (size_t i = 0; i < sizeof most_ns / sizeof most_ns[0]; i++) {
+        struct diary diary = { .failures = 0 };
+        struct hg_run_options options = HG_RUN_OPTIONS_INIT;
+        options.deadline_ns = i == 0 ? -1 : most_ns[i];
+        (void)hg_run(policy, &options, note, &diary, NULL);
+        if (diary.attempts > 0) /* none is made by a machine that sleeps for so long before it */
+            cr_expect_leq(diary.left_ns[0], most_ns[i]);
+    }
+}
+
+Test(hg_run, the_time_in_the_function_is_the_servers_also_of_a_success)
+{
+    struct diary diary = { .takes_ns = 3 * HGI_NS_PER_MS };
+    struct hg_error err;
+    struct hg_trace trace = HG_TRACE_INIT;
+    struct hg_run_options options = HG_RUN_OPTIONS_INIT;
+    options.trace = &trace;
+    cr_assert_eq(hg_run(policy, &options, note, &diary, &err), HG_OK);
+    cr_expect_geq(err.server_ns, 3 * HGI_NS_PER_MS);
+    cr_expect_geq(err.elapsed_ns, err.server_ns);
+    cr_expect_eq(trace.server_ns, err.server_ns);
+    cr_expect_eq(trace.elapsed_ns, err.elapsed_ns);
+}
+
+Test(hg_run, what_one_attempt_said_is_not_taken_for_the_next_ones_word)
+{
+    struct diary diary = { .failures = 3, .said = "the disk is full" };
+    struct hg_error err;
+    cr_assert_eq(hg_run(policy, NULL, note, &diary, &err), HG_ERR_RETRY_EXHAUSTED);
+    cr_expect_str_eq(err.message,
+                     "all 3 attempts failed; the last attempt: attempt 3 returned CONNECTION");
+    diary = (struct diary) { .failures = 1, .said = "the disk is full" };
+    struct hg_run_options options = HG_RUN_OPTIONS_INIT;
+    options.op_class = "transaction";
+    cr_assert_eq(hg_run(policy, &options, note, &diary, &err), HG_ERR_CONNECTION);
+    cr_expect_str_eq(err.message, "the disk is full");
 }
