@@ -294,27 +294,32 @@ void hg_breaker_report_times(hg_breaker *breaker, hg_permit permit, hg_result re
 
 void hg_breaker_trip(hg_breaker *breaker)
 {
-    apply(breaker, HGI_TRIP_NOW, 0);
+    if (breaker)
+        apply(breaker, HGI_TRIP_NOW, 0);
 }
 
 void hg_breaker_force_open(hg_breaker *breaker)
 {
-    apply(breaker, HGI_FORCE_OPEN, 0);
+    if (breaker)
+        apply(breaker, HGI_FORCE_OPEN, 0);
 }
 
 void hg_breaker_force_close(hg_breaker *breaker)
 {
-    apply(breaker, HGI_FORCE_CLOSE, 0);
+    if (breaker)
+        apply(breaker, HGI_FORCE_CLOSE, 0);
 }
 
 void hg_breaker_disable(hg_breaker *breaker)
 {
-    apply(breaker, HGI_DISABLE, 0);
+    if (breaker)
+        apply(breaker, HGI_DISABLE, 0);
 }
 
 void hg_breaker_reset(hg_breaker *breaker)
 {
-    apply(breaker, HGI_RESET, 0);
+    if (breaker)
+        apply(breaker, HGI_RESET, 0);
 }
 
 struct hgi_peek hgi_breaker_peek(hg_breaker *breaker)
@@ -358,6 +363,8 @@ hg_status hgi_breaker_new_with_clock(hg_breaker **out, const struct hg_breaker_o
                                      hgi_clock_fn clock, void *arg, struct hg_error *err)
 {
     struct hg_breaker_options read;
+    if (!out)
+        return hgi_error_set(err, HG_ERR_VALIDATION, "a breaker: out is NULL; give one");
     *out = NULL;
     hg_status status = hgi_options_read(&read, options, err);
     if (status < 0)

@@ -202,6 +202,8 @@ hg_status hgi_shared_open(hg_breaker **out, const char *name,
     struct hg_breaker_options wanted, found;
     struct hgi_segment *segment = NULL;
     struct hgi_shm_file shm;
+    if (!out)
+        return hgi_error_set(err, HG_ERR_VALIDATION, "a shared breaker: out is NULL; give one");
     *out = NULL;
     hg_status status = hgi_options_read(&wanted, options, err);
     if (status == HG_OK)

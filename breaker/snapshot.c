@@ -1,8 +1,12 @@
-/* Looking at a breaker: its state, its numbers, its listeners. Nothing here changes what it decides. */
+/* Looking at a breaker: its state, its numbers, its listeners. Nothing here changes what it decides.
+ *
+ * No breaker is one that is disabled, so that whoever watches what hg_pool_breaker() gives need not ask
+ * whether the policy has one. */
 #include <stddef.h>
 #include <string.h>
 
 #include "breaker/core.h"
+#include "breaker/error.h"
 #include "breaker/segment.h"
 
 const char *hg_breaker_state_name(hg_breaker_state state)
@@ -20,11 +24,13 @@ hg_breaker_state hgi_public_state(uint64_t word)
 
 hg_breaker_state hg_breaker_state_now(hg_breaker *breaker)
 {
-    return hgi_public_state(hgi_breaker_peek(breaker).next);
+    return breaker ? hgi_public_state(hgi_breaker_peek(breaker).next) : HG_BREAKER_DISABLED;
 }
 
 int64_t hg_breaker_retry_after(hg_breaker *breaker)
 {
+    if (!breaker)
+        return 0;
     struct hgi_peek peek = hgi_breaker_peek(breaker);
     return hgi_machine_retry_after(&breaker->machine, peek.next, peek.now_ns);
 }
@@ -41,6 +47,14 @@ static uint64_t sum(hg_breaker *breaker, enum hgi_counter counter)
 
 void hg_breaker_take_snapshot(hg_breaker *breaker, struct hg_breaker_snapshot *snapshot)
 {
+    if (!breaker) {
+        const struct hg_breaker_snapshot none = {
+            .size = snapshot->size < sizeof none ? snapshot->size : sizeof none,
+            .state = HG_BREAKER_DISABLED,
+        };
+        memcpy(snapshot, &none, none.size);
+        return;
+    }
     /* All of one word: the one that the next admit would leave, if that begins a generation, else the
      * stored one. The probe that the next admit would be is not issued yet. */
     struct hgi_peek peek = hgi_breaker_peek(breaker);
@@ -84,10 +98,15 @@ void hg_breaker_read_options(hg_breaker *breaker, struct hg_breaker_options *opt
 hg_status hg_breaker_listen(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg,
                             struct hg_error *err)
 {
+    if (!breaker)
+        return hgi_error_set(err, HG_ERR_VALIDATION,
+                             "hg_breaker_listen: breaker is NULL; a pool whose policy has "
+                             "breaker.enabled false has none");
     return hgi_events_listen(&hgi_local_of(breaker)->events, fn, arg, err);
 }
 
 void hg_breaker_unlisten(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg)
 {
-    hgi_events_unlisten(&hgi_local_of(breaker)->events, fn, arg);
+    if (breaker)
+        hgi_events_unlisten(&hgi_local_of(breaker)->events, fn, arg);
 }

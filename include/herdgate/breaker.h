@@ -17,6 +17,10 @@
  * passed. Half-open: a few probes pass; enough successes close the breaker, one failure opens it
  * again, for longer. Pools and hg_run() use a breaker by themselves; this header is for those who
  * guard something else, share one between pools, or watch it.
+ *
+ * What looks at a breaker or operates it, and hg_breaker_free(), takes NULL too, as it comes from
+ * hg_pool_breaker() where the policy has no breaker: that is one that is disabled and stays so. Admitting,
+ * reporting and reading the options need one.
  */
 #ifndef HERDGATE_BREAKER_H
 #define HERDGATE_BREAKER_H
@@ -258,7 +262,7 @@ HG_API void hg_breaker_reset(hg_breaker *breaker);
  *
  * Ownership  arg is borrowed until hg_breaker_unlisten() or hg_breaker_free().
  * Threads    any, also a listener's. Blocks for others who add or remove one.
- * Errors     HG_ERR_VALIDATION: a NULL function, or all places taken.
+ * Errors     HG_ERR_VALIDATION: no breaker, a NULL function, or all places taken.
  * Since      0.1 */
 HG_API hg_status hg_breaker_listen(hg_breaker *breaker, hg_breaker_listener_fn fn, void *arg,
                                    struct hg_error *err);

@@ -309,7 +309,7 @@ HG_API const char *hg_retirement_name(hg_retirement retirement);
 HG_API const char *hg_pool_event_name(hg_pool_event_kind kind);
 
 /* The pool's breaker, borrowed, valid until the pool is closed. NULL: it has none (breaker.enabled is
- * false), or pool is NULL. Any thread. Since 0.1 */
+ * false), or pool is NULL; breaker.h says what takes that. Any thread. Since 0.1 */
 HG_API hg_breaker *hg_pool_breaker(hg_pool *pool);
 
 HG_END_DECLS

@@ -153,3 +153,14 @@ Test(breaker_options, sizes_that_make_no_sense_are_refused)
     cr_assert_eq(hg_breaker_new(&breaker, &newer.known, &err), HG_ERR_VALIDATION);
     cr_assert_not_null(strstr(err.message, "newer library"), "%s", err.message);
 }
+
+Test(breaker_options, a_breaker_that_nobody_would_get_is_not_made)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    cr_assert_eq(hg_breaker_new(NULL, NULL, &err), HG_ERR_VALIDATION);
+    cr_assert_not_null(strstr(err.message, "out is NULL"), "%s", err.message);
+    cr_assert_eq(hg_breaker_open_shared(NULL, "/herdgate.test.none", NULL, &err),
+                 HG_ERR_VALIDATION);
+    cr_assert_not_null(strstr(err.message, "out is NULL"), "%s", err.message);
+    cr_assert_eq(hg_breaker_attach_shared(NULL, "/herdgate.test.none", &err), HG_ERR_VALIDATION);
+}

@@ -129,3 +129,37 @@ Test(snapshot, a_snapshot_says_what_the_next_call_meets_and_its_generation)
     cr_assert_eq(ended.probes_succeeded, 0);
     cr_assert_gt(ended.retry_after_ns, 0);
 }
+
+/* hg_pool_breaker() gives NULL where the policy has no breaker. */
+Test(snapshot, no_breaker_looks_like_one_that_is_disabled)
+{
+    struct hg_breaker_snapshot snapshot = { .size = sizeof snapshot, .opened = 1 };
+    cr_assert_eq(hg_breaker_state_now(NULL), HG_BREAKER_DISABLED);
+    cr_assert_eq(hg_breaker_retry_after(NULL), 0);
+    hg_breaker_take_snapshot(NULL, &snapshot);
+    cr_assert_eq(snapshot.size, sizeof snapshot);
+    cr_assert_eq(snapshot.state, HG_BREAKER_DISABLED);
+    cr_assert_eq(snapshot.opened, 0);
+    snapshot = (struct hg_breaker_snapshot) { .size = sizeof snapshot.size, .opened = 1 };
+    hg_breaker_take_snapshot(NULL, &snapshot);
+    cr_assert_eq(snapshot.opened, 1, "it wrote beyond its size");
+}
+
+static void unheard(void *arg, const struct hg_breaker_event *event)
+{
+    (void)arg;
+    (void)event;
+}
+
+Test(snapshot, no_breaker_is_operated_in_vain_and_has_no_listeners)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    hg_breaker_trip(NULL);
+    hg_breaker_force_open(NULL);
+    hg_breaker_force_close(NULL);
+    hg_breaker_disable(NULL);
+    hg_breaker_reset(NULL);
+    cr_assert_eq(hg_breaker_listen(NULL, unheard, NULL, &err), HG_ERR_VALIDATION);
+    cr_assert_not_null(strstr(err.message, "breaker is NULL"), "%s", err.message);
+    hg_breaker_unlisten(NULL, unheard, NULL);
+}
