@@ -149,7 +149,7 @@ static void dial_failed(hg_pool *pool, struct hgi_slot *slot, const struct dial_
     if (terms->admitted)
         hg_breaker_report(pool->breaker, terms->permit, HG_RESULT_FAILURE, took_ns);
     struct hg_error error;
-    hgi_error_set(&error, verdict.type, "%s", text);
+    hgi_error_set(&error, verdict.type, "%s: %s", terms->endpoint->text, text);
     error.severity = verdict.severity;
     error.recovery = verdict.recovery;
     error.outcome = HG_OUTCOME_NOT_SENT;

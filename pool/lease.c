@@ -69,7 +69,8 @@ static void run_function(const struct function_call *call, struct hg_lease *leas
         attempt->verdict.outcome =
             view.outcome != HG_OUTCOME_UNKNOWN ? view.outcome : outcome_of(lease);
         if (!attempt->error->message[0])
-            hgi_error_message(attempt->error, "the function returned %s", hg_status_name(status));
+            hgi_error_message(attempt->error, "the function returned %s (%d)",
+                              hg_status_name(status), (int)status);
     }
 }
 

@@ -105,24 +105,35 @@ static void describe_holders(const hg_pool *pool, int64_t now_ns, char *text, si
                  (unsigned)leased, places, (double)longest_ns / 1e6, (int)holder);
 }
 
+/* How the last dial went, where one more connection would help, and what to do about it all. */
+static const char *describe_dials(const hg_pool *pool, char *text, size_t size)
+{
+    text[0] = '\0';
+    if (pool->suspended)
+        return "the pool is suspended; hg_pool_resume() lets callers go on";
+    if (pool->connected < hgi_size_now(pool) && pool->dial_failures_in_a_row > 0) {
+        snprintf(text, size, "; the last dial failed: %.120s", pool->dial_text);
+        return "look at the server and at server.url";
+    }
+    if (pool->dialing > 0) {
+        snprintf(text, size, "; %u being dialled", (unsigned)pool->dialing);
+        return "give it more time, or look why the server is slow to let connections in";
+    }
+    return "raise pool.max_size or hold leases for less long";
+}
+
 hg_status hgi_waited_in_vain(hg_pool *pool, int64_t began_ns, struct hg_error *err)
 {
     int64_t now_ns = hgi_now_ns();
     char holders[96];
-    char dial[160] = "";
+    char dial[160];
     describe_holders(pool, now_ns, holders, sizeof holders);
     pthread_mutex_lock(&pool->mutex);
-    if (pool->connected < hgi_size_now(pool) && pool->dial_failures_in_a_row > 0)
-        snprintf(dial, sizeof dial, "; the last dial failed: %.120s", pool->dial_text);
-    else if (pool->dialing > 0)
-        snprintf(dial, sizeof dial, "; %u being dialled", (unsigned)pool->dialing);
+    const char *advice = describe_dials(pool, dial, sizeof dial);
     pthread_mutex_unlock(&pool->mutex);
     hgi_count(&pool->counters.pool_timeouts);
-    hgi_error_set(
-        err, HG_ERR_POOL_TIMEOUT,
-        "no connection came free within %.1f ms (%s%s); raise pool.max_size or hold leases "
-        "for less long",
-        (double)(now_ns - began_ns) / 1e6, holders, dial);
+    hgi_error_set(err, HG_ERR_POOL_TIMEOUT, "no connection came free within %.1f ms (%s%s); %s",
+                  (double)(now_ns - began_ns) / 1e6, holders, dial, advice);
     return not_sent(err, HG_ERR_POOL_TIMEOUT);
 }
 

@@ -199,6 +199,8 @@ Test(events, a_failed_dial_and_the_breaker_it_opens_are_told)
     close_pool(pool);
     cr_assert_eq(last_error.type, HG_ERR_CONNECTION);
     cr_assert_str_eq(last_error.endpoint, "unix:/nonexistent/herdgate");
+    const char where[] = "unix:/nonexistent/herdgate: "; /* a line of a log is read by itself */
+    cr_assert_eq(strncmp(last_error.message, where, sizeof where - 1), 0, "%s", last_error.message);
     cr_assert_eq(atomic_load(&told[HG_EVENT_CONNECTED]), 0);
 }
 

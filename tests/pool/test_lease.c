@@ -252,6 +252,21 @@ Test(lease, a_functions_own_error_reaches_the_caller_with_the_servers_code)
     cr_assert_gt(err.message[0], 0);
 }
 
+static hg_status no_status(hg_lease *lease, void *arg, struct hg_attempt *attempt)
+{
+    (void)lease;
+    (void)arg;
+    (void)attempt;
+    return (hg_status)-77;
+}
+
+Test(lease, a_function_that_returns_a_number_of_its_own_is_told_which)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    cr_assert_eq((int)hg_call(pool, NULL, no_status, NULL, &err), -77);
+    cr_assert_not_null(strstr(err.message, "-77"), "%s", err.message);
+}
+
 Test(lease, failures_of_leases_by_hand_are_told_to_the_breaker)
 {
     for (int i = 0; i < 5; i++) {

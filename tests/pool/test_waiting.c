@@ -83,6 +83,7 @@ Test(waiting, a_hopeless_wait_is_waited_when_not)
     hg_status status = second_in_the_queue("{\"pool\": {\"max_size\": 1}}", &err);
     cr_assert_eq(status, HG_ERR_POOL_TIMEOUT, "%s", err.message);
     cr_assert_not_null(strstr(err.message, "no connection came free"), "%s", err.message);
+    cr_assert_not_null(strstr(err.message, "raise pool.max_size"), "%s", err.message);
     cr_assert_eq(stats_now().pool_timeouts, 1);
 }
 
@@ -111,4 +112,17 @@ Test(waiting, a_full_queue_refuses_and_says_so)
     hg_release(held, HG_OK);
     pthread_join(waiter, NULL);
     cr_assert_eq(waited, HG_OK);
+}
+
+/* More connections would change nothing there, and to raise pool.max_size is no advice. */
+Test(waiting, who_waited_for_a_suspended_pool_is_told_to_resume_it)
+{
+    hg_lease *lease;
+    struct hg_error err = HG_ERROR_INIT;
+    pool = open_pool(hgi_private_server_url(server), "{}");
+    cr_assert_eq(hg_pool_suspend(pool, NULL), HG_OK);
+    cr_assert_eq(acquire_within(&lease, 20 * HGI_NS_PER_MS, &err), HG_ERR_POOL_TIMEOUT);
+    cr_assert_not_null(strstr(err.message, "hg_pool_resume()"), "%s", err.message);
+    cr_assert_null(strstr(err.message, "max_size"), "%s", err.message);
+    cr_assert_eq(hg_pool_resume(pool, NULL), HG_OK);
 }
