@@ -288,7 +288,7 @@ HG_API hg_status hg_lease_reply(hg_lease *lease, redisReply **reply, struct hg_e
  * NULL: the lease has ended. Since 0.1 */
 HG_API redisContext *hg_lease_context(hg_lease *lease);
 
-/* A cached JSON value: GET and parse.
+/* A cached JSON value: GET and parse. The caller links cJSON too (<cjson/cJSON.h>, -lcjson).
  *
  * Ownership  *out is the caller's, for cJSON_Delete().
  * Errors     HG_ERR_NOT_FOUND: a miss; HG_ERR_SERIALIZATION: the value is not JSON, with the byte

@@ -196,7 +196,7 @@ static bool is_name(const char *text)
     for (size_t i = 1; i < length; i++)
         if (text[i] <= ' ' || text[i] >= 0x7f || text[i] == '/')
             return false;
-    return length >= 2 && length < 64;
+    return text[0] == '/' && length >= 2 && length < 64;
 }
 
 static int run(int command, int count, char **given)
@@ -207,7 +207,8 @@ static int run(int command, int count, char **given)
     int kept = 0;
     fill_table(table, &arguments);
     for (int i = 0; i < count; i++) {
-        if (given[i][0] == '/' && !arguments.name)
+        /* The first word is meant as a name, whether it is one or not. */
+        if (!arguments.name && (given[i][0] == '/' || (i == 0 && given[i][0] != '-')))
             arguments.name = given[i];
         else
             given[kept++] = given[i];

@@ -37,6 +37,7 @@ static const struct {
     [HGI_LINT_POLL_BEYOND_DEADLINE] = { "poll-beyond-deadline",
                                         "calls that wait give up before the first poll" },
     [HGI_LINT_PASSWORD_IN_FILE] = { "password-in-file", "a secret lies in the policy" },
+    [HGI_LINT_NOT_ENCRYPTED] = { "not-encrypted", "settings of TLS, and a URL without it" },
 };
 
 bool hgi_lint_rules_exist(const struct hgi_texts *names, struct hgi_problem *problem)

@@ -1,4 +1,4 @@
-/* Rules about the rest: what errors mean, waiting, secrets. */
+/* Rules about the rest: what errors mean, waiting, secrets, encryption. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +173,18 @@ static void check_password(struct hgi_lint *lint)
             "Name a variable (\"password_env\") or a file of its own (\"password_file\").");
 }
 
+static void check_encryption(struct hgi_lint *lint)
+{
+    const char *tls[HGI_STEPS_MAX] = { "server", "tls" };
+    struct hgi_spot spot;
+    if (hgi_source_find(lint->source, tls, &spot) == 2 && !lint->settings->server.tls)
+        hgi_lint_warn(
+            lint, HGI_LINT_NOT_ENCRYPTED, tls,
+            "The URL does not begin with rediss://, so connections are not encrypted, and "
+            "nobody looks who answers: the settings of \"tls\" are not used.",
+            "Write rediss:// in \"url\", or remove \"tls\".");
+}
+
 void hgi_lint_whole(struct hgi_lint *lint)
 {
     const struct hgi_settings *settings = lint->settings;
@@ -184,4 +196,5 @@ void hgi_lint_whole(struct hgi_lint *lint)
                        settings->classes[c].name);
     check_poll(lint);
     check_password(lint);
+    check_encryption(lint);
 }
