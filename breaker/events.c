@@ -151,6 +151,16 @@ static void take(struct hgi_events *events)
     }
 }
 
+/* A listener is the host's code, which may be a cancellation point; a thread that was cancelled in it
+ * would be the deliverer for ever. */
+static void call(const struct hgi_listener *listener, const struct hg_breaker_event *event)
+{
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    listener->fn(listener->arg, event);
+    pthread_setcancelstate(cancel, NULL);
+}
+
 static void tell(struct hgi_events *events, const struct hg_breaker_event *event)
 {
     for (size_t i = 0; i < HGI_LISTENERS_MAX; i++) {
@@ -160,7 +170,7 @@ static void tell(struct hgi_events *events, const struct hg_breaker_event *event
         atomic_store_explicit(&listener->busy, 1, memory_order_seq_cst);
         /* [E3] acquire, within seq_cst: fn and arg; pairs with [E3] in hgi_events_listen(). */
         if (atomic_load_explicit(&listener->state, memory_order_seq_cst) == PLACE_LISTENING)
-            listener->fn(listener->arg, event);
+            call(listener, event);
         /* [E4] release: fn has returned; pairs with [E4] in hgi_events_unlisten(). */
         atomic_store_explicit(&listener->busy, 0, memory_order_release);
     }

@@ -139,7 +139,8 @@ struct hg_breaker_event {
 };
 
 /* Called once for each transition, in order, on the thread that made it or on another one that is in
- * this breaker at that moment; with no lock held: it may call any function of the breaker. */
+ * this breaker at that moment; with no lock held: it may call any function of the breaker. The thread is
+ * not cancelled (pthread_cancel) in it. */
 typedef void (*hg_breaker_listener_fn)(void *arg, const struct hg_breaker_event *event);
 
 /* Make a breaker; options NULL: the defaults.

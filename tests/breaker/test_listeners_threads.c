@@ -1,5 +1,6 @@
 /* Listeners come and go while threads make transitions: who has left is never called again, so what it
- * was given can be freed at once; who has come hears without a gap until it leaves. */
+ * was given can be freed at once; who has come hears without a gap until it leaves. And a thread is not
+ * cancelled in one. */
 #include <pthread.h>
 #include <sched.h>
 
@@ -73,8 +74,40 @@ static void *come_and_go(void *arg)
     return NULL;
 }
 
+/* --- a thread is not cancelled in a listener --- */
+
+static void hear_where_one_may_be_cancelled(void *arg, const struct hg_breaker_event *event)
+{
+    (void)event;
+    pthread_testcancel();
+    atomic_fetch_add((_Atomic unsigned *)arg, 1);
+}
+
+static void *doomed_main(void *arg)
+{
+    pthread_cancel(pthread_self());
+    hg_breaker_trip(arg);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* sanitizers take it for a fault */
+    return NULL;
+}
+
+static void a_thread_is_not_cancelled_in_a_listener(void)
+{
+    _Atomic unsigned heard = 0;
+    pthread_t thread;
+    hg_breaker *own;
+    REQUIRE(hg_breaker_new(&own, NULL, NULL) == HG_OK);
+    REQUIRE(hg_breaker_listen(own, hear_where_one_may_be_cancelled, &heard, NULL) == HG_OK);
+    REQUIRE(pthread_create(&thread, NULL, doomed_main, own) == 0);
+    pthread_join(thread, NULL);
+    hg_breaker_reset(own);
+    REQUIRE(atomic_load(&heard) == 2); /* who had been cancelled would deliver for ever */
+    hg_breaker_free(own);
+}
+
 int main(void)
 {
+    a_thread_is_not_cancelled_in_a_listener();
     uint64_t rounds = test_rounds(2000, 200000);
     pthread_t makers[MAKERS];
     pthread_t comers[COMERS];
