@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#include "policy/classify.h"
+
 enum { WAITING_MARGIN = 64 * 1024 }; /* replies of a pipeline may wait behind the one being read */
 
 static struct hgi_replies *replies_of(const redisReadTask *task)
@@ -127,8 +129,11 @@ bool hgi_reply_is_push(const redisReply *reply)
 
 bool hgi_reply_forbids(const redisReply *reply)
 {
-    return reply->type == REDIS_REPLY_ERROR &&
-           (strncmp(reply->str, "NOPERM", 6) == 0 || strncmp(reply->str, "ERR ", 4) == 0);
+    char code[HGI_NAME_SIZE];
+    if (reply->type != REDIS_REPLY_ERROR)
+        return false;
+    hgi_server_error_code(reply->str, reply->len, code);
+    return strcmp(code, "NOPERM") == 0 || strcmp(code, "ERR") == 0;
 }
 
 void hgi_replies_limit(struct hgi_replies *replies, redisReader *reader)

@@ -113,15 +113,17 @@ typedef void (*hg_pool_event_fn)(void *arg, const struct hg_pool_event *event);
 
 /* What the policy file does not say. `struct hg_pool_options o = HG_POOL_OPTIONS_INIT;` */
 struct hg_pool_options {
-    size_t size;         /* sizeof(struct hg_pool_options); herdgate.h says why */
-    const char *url;     /* instead of the policy's server.url; copied; NULL: the policy's */
-    hg_breaker *breaker; /* share this one; borrowed until the pool is closed; NULL: its own */
+    size_t size;     /* sizeof(struct hg_pool_options); herdgate.h says why */
+    const char *url; /* instead of the policy's server.url; copied; NULL: the policy's */
+    /* What follows is borrowed until HG_EVENT_CLOSED: if hg_pool_close() gave up waiting, until the
+     * last lease has been given back and the last dial has ended. */
+    hg_breaker *breaker; /* share this one; NULL: its own */
     hg_log_fn log;       /* told of retries, breaker transitions, lost connections; may be NULL */
-    void *log_arg;       /* borrowed until the pool is closed, and its last lease given back */
+    void *log_arg;
     hg_credentials_fn credentials; /* instead of the policy's user and password; may be NULL */
-    void *credentials_arg;         /* borrowed until the pool is closed */
-    hg_pool_event_fn event;        /* told of what happens to the pool; may be NULL */
-    void *event_arg; /* borrowed until HG_EVENT_CLOSED, also if hg_pool_close() gave up waiting */
+    void *credentials_arg;
+    hg_pool_event_fn event; /* told of what happens to the pool; may be NULL */
+    void *event_arg;
 };
 
 /* How one call differs from what the policy says for it. Pointers are borrowed for the length of the

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "breaker/clock.h"
@@ -311,6 +312,24 @@ Test(fence_frames, a_number_of_a_server_that_is_no_more_kills_nobody)
     next.dialled_ns = 99; /* two dials at once: the order of numbers says nothing */
     hgi_fence_format(&fence, &next, bytes, &length, &replies);
     cr_assert_eq(replies, 1);
+}
+
+static bool forbids(const char *text)
+{
+    char words[64];
+    snprintf(words, sizeof words, "%s", text);
+    redisReply reply = { .type = REDIS_REPLY_ERROR, .str = words };
+    reply.len = strlen(words);
+    return hgi_reply_forbids(&reply);
+}
+
+Test(fence_frames, what_is_forbidden_is_told_by_the_whole_code)
+{
+    cr_assert(forbids("NOPERM this user may not"));
+    cr_assert(forbids("ERR unknown command"));
+    cr_assert_not(forbids("NOPERMISSION yet"));
+    cr_assert_not(forbids("ERROR of another kind"));
+    cr_assert_not(forbids("BUSY with a script"));
 }
 
 Test(fence_frames, what_cannot_be_fenced_off_is_said)
