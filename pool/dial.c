@@ -153,7 +153,9 @@ static int connect_tcp(const struct dial *dial)
     char port[8];
     snprintf(port, sizeof port, "%u", (unsigned)endpoint->port);
     struct addrinfo *found;
+    hgi_lookup_begin();
     int result = getaddrinfo(endpoint->host, port, &hints, &found);
+    hgi_lookup_end();
     if (result != 0) {
         char what[128];
         snprintf(what, sizeof what, "cannot find the address of the server's name: %s",

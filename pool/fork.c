@@ -11,6 +11,11 @@
  * A handshake of TLS takes locks that are not ours, and that nobody frees in a child: fork() waits for the
  * step that is under way, which is never longer than OpenSSL computes.
  *
+ * A lookup of a name takes locks of the C library, too (that of the host's own addresses, which glibc 2.36
+ * does not free in a child: of a parent that looks for "localhost" all the time, one child in a thousand
+ * never finds it). fork() waits for lookups as well, but only for as long as one takes that waits for
+ * nothing, because a name server may be silent.
+ *
  * So that the child finds every descriptor and never one too many, making or closing one and noting it
  * is one step under the lock that fork() takes as well.
  *
@@ -20,8 +25,8 @@
  * The parent's slots stay as they are, with their connections' memory: the forking thread may be
  * inside a call and hold a lease, whose handle must lead to something that says no.
  *
- * Invariants: the lock of the handshakes is taken before the registry's mutex, and that before a pool's;
- * `closing` is HGI_FORKED from the preparation to the revival, and no call is inside meanwhile.
+ * Invariants: locks are taken in this order: that of the handshakes, `naming`, the registry's mutex, a
+ * pool's; `closing` is HGI_FORKED from the preparation to the revival, and no call is inside meanwhile.
  */
 #include "pool/fork.h"
 
@@ -33,6 +38,7 @@
 #include <unistd.h>
 
 #include "breaker/breaker.h"
+#include "breaker/clock.h"
 #include "breaker/error.h"
 #include "pool/internal.h"
 
@@ -42,6 +48,11 @@ static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER; /* guards `pools` a
 /* Read-locked in steps of handshakes, write-locked by fork(), which they do not keep waiting. */
 static const pthread_rwlock_t unlocked = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static pthread_rwlock_t handshakes = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER; /* guards the next two */
+static uint32_t lookups;                                   /* under way */
+static bool fork_waits;                                    /* for them: none begins */
+int64_t hgi_lookup_patience_ns = 20 * HGI_NS_PER_MS;
+static pthread_cond_t named; /* both wait here; made under `watch_once` */
 static hg_pool *pools;
 static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
 
@@ -66,6 +77,23 @@ void hgi_handshake_step_begin(void)
 void hgi_handshake_step_end(void)
 {
     pthread_rwlock_unlock(&handshakes);
+}
+
+void hgi_lookup_begin(void)
+{
+    pthread_mutex_lock(&naming);
+    while (fork_waits)
+        pthread_cond_wait(&named, &naming);
+    lookups++;
+    pthread_mutex_unlock(&naming);
+}
+
+void hgi_lookup_end(void)
+{
+    pthread_mutex_lock(&naming);
+    lookups--;
+    pthread_cond_broadcast(&named);
+    pthread_mutex_unlock(&naming);
 }
 
 int hgi_socket_open(int family, int type, hgi_descriptor_note *note)
@@ -140,6 +168,10 @@ static void prepare_all(void)
 {
     pthread_mutex_init(&registry, NULL);
     handshakes = unlocked;
+    pthread_mutex_init(&naming, NULL);
+    hgi_cond_init(&named);
+    lookups = 0;
+    fork_waits = false;
     hgi_thread_id_forget();
     for (hg_pool *pool = pools; pool; pool = pool->next_pool)
         prepare_pool(pool);
@@ -162,9 +194,22 @@ void hgi_fork_prepare_late(void)
 
 /* --- the handlers --- */
 
+/* Until no lookup is under way, or for as long as one takes that waits for nothing. `naming` is held
+ * afterwards. */
+static void await_lookups(void)
+{
+    const int64_t end_ns = hgi_now_ns() + hgi_lookup_patience_ns;
+    const struct timespec end = hgi_timespec(end_ns);
+    pthread_mutex_lock(&naming);
+    fork_waits = true;
+    while (lookups > 0 && hgi_now_ns() < end_ns)
+        pthread_cond_timedwait(&named, &naming, &end);
+}
+
 static void before_fork(void)
 {
     pthread_rwlock_wrlock(&handshakes);
+    await_lookups();
     pthread_mutex_lock(&registry);
     for (hg_pool *pool = pools; pool; pool = pool->next_pool) {
         pthread_mutex_lock(&pool->mutex);
@@ -179,6 +224,9 @@ static void after_fork_in_parent(void)
         pthread_mutex_unlock(&pool->mutex);
     }
     pthread_mutex_unlock(&registry);
+    fork_waits = false;
+    pthread_cond_broadcast(&named);
+    pthread_mutex_unlock(&naming);
     pthread_rwlock_unlock(&handshakes);
 }
 
@@ -193,7 +241,8 @@ static bool handlers_are_there;
 
 static void watch_forks(void)
 {
-    long page = sysconf(_SC_PAGESIZE);
+    const long page = sysconf(_SC_PAGESIZE);
+    const bool has_cond = hgi_cond_init(&named) == 0;
     void *mark =
         mmap(NULL, (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mark != MAP_FAILED && madvise(mark, (size_t)page, MADV_WIPEONFORK) != 0) {
@@ -205,7 +254,7 @@ static void watch_forks(void)
         atomic_init(hgi_process_mark, MARK_PREPARED);
     }
     handlers_are_there =
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
+        has_cond && pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
 
 bool hgi_fork_watch(hg_pool *pool)

@@ -38,6 +38,15 @@ void hgi_socket_close(int fd, hgi_descriptor_note *note);
 void hgi_handshake_step_begin(void);
 void hgi_handshake_step_end(void);
 
+/* A lookup of a name. It takes such locks of the C library as well, for moments, and may wait for a name
+ * server in between for long. So fork() waits for those that are under way, but not for ever: one that
+ * lasts is waiting for the network, and holds none of them. */
+void hgi_lookup_begin(void);
+void hgi_lookup_end(void);
+
+/* For how long fork() waits for them; written by nobody but a test. */
+extern int64_t hgi_lookup_patience_ns;
+
 /* From now on a child's copy of the pool is made fit for the child. False: out of memory. */
 bool hgi_fork_watch(hg_pool *pool);
 void hgi_fork_unwatch(hg_pool *pool);
