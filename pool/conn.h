@@ -115,8 +115,8 @@ struct hgi_io hgi_conn_receive(struct hgi_conn *conn, redisReply **reply, struct
 struct hgi_io hgi_conn_read(struct hgi_conn *conn, char *bytes, size_t size, int64_t deadline_ns,
                             size_t *length);
 
-/* A reply that is already here, without reading the socket, or NULL. For the last words of a server
- * that refused the connection. */
+/* A reply that is already here, without waiting for one, or NULL. For the last words of a server that
+ * refused the connection. */
 redisReply *hgi_conn_last_words(struct hgi_conn *conn);
 
 /* Append bytes to the pipeline; false: out of memory. */

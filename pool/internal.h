@@ -9,7 +9,8 @@
  *                                                                        SPOILED
  *   SPOILED  nobody; a dialer takes it under the pool's mutex to mend -> MENDING
  *   MENDING  the dialer that took it                                  -> FREE, LEASED (handed on), EMPTY
- *   KEEPER   the keeper, looking after its connection                 -> FREE, LEASED (handed on), EMPTY
+ *   KEEPER   the keeper, looking after its connection                 -> FREE, LEASED (handed on), EMPTY,
+ *                                                                        SPOILED
  *
  * So a connection is with one thread at a time, and a permit to use it IS the slot.
  */

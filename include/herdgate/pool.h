@@ -239,11 +239,12 @@ HG_API hg_status hg_call(hg_pool *pool, const struct hg_call_options *options, h
 /* Take a connection by hand, waiting until the deadline at most; give it back with hg_release().
  * One attempt, no retry. The breaker is asked here and told in hg_release().
  *
- * Ownership  *out is leased to the calling thread.
  * A thread that holds a lease and asks for another may wait for itself: when all connections are held
  * by threads that wait, the last of them is refused at once. A lease that was handed to another thread
  * is that thread's from its first use there.
  *
+ * Ownership  *out is leased to the calling thread.
+ * Threads    any. Blocks until the deadline at the latest.
  * Errors     HG_ERR_POOL_TIMEOUT (the message says who holds the connections), HG_ERR_CIRCUIT_OPEN,
  *            HG_ERR_CONNECTION, HG_ERR_CLOSED, HG_ERR_VALIDATION; *out is NULL.
  * Since      0.1 */
@@ -257,11 +258,23 @@ HG_API hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_
  *
  * A lease ends once. What is done with it afterwards is HG_ERR_VALIDATION; to release it again (or one
  * of hg_call(), which ends by itself) tells the log hook and aborts, or, in a library built with NDEBUG,
- * tells the log hook and does nothing. Since 0.1 */
+ * tells the log hook and does nothing.
+ *
+ * Ownership  the lease is the pool's again.
+ * Threads    any, also another one than took it. Does not block.
+ * Since      0.1 */
 HG_API void hg_release(hg_lease *lease, hg_status how_it_went);
 
 /* One command on the lease: sent, and its reply read, before the lease's deadline. A reply that is
- * an error is a failure, as for hg_command(). What changes the connection is allowed here. Since 0.1 */
+ * an error is a failure, as for hg_command(). What changes the connection is allowed here.
+ *
+ * Ownership  *reply is the caller's, for freeReplyObject(); reply NULL: it is thrown away. The rest is
+ *            borrowed for the call.
+ * Threads    the one that uses the lease: one at a time. Blocks until the class's attempt_timeout has
+ *            passed (for a command that blocks, its own timeout and that), or the attempt of hg_call().
+ * Errors     those of an attempt of hg_command(); HG_ERR_VALIDATION also: the lease has ended, an earlier
+ *            command failed on it, or replies are outstanding. *reply is NULL.
+ * Since      0.1 */
 HG_API hg_status hg_lease_command(hg_lease *lease, redisReply **reply, struct hg_error *err,
                                   const char *format, ...);
 HG_API hg_status hg_lease_vcommand(hg_lease *lease, redisReply **reply, struct hg_error *err,
@@ -270,7 +283,12 @@ HG_API hg_status hg_lease_command_argv(hg_lease *lease, redisReply **reply, stru
                                        int argc, const char **argv, const size_t *lengths);
 
 /* A pipeline: append commands, then read as many replies, in order. Appended commands are sent with
- * the first hg_lease_reply(). Since 0.1 */
+ * the first hg_lease_reply(), which has the time of one command; each further reply has its own.
+ *
+ * Ownership  and Threads as above; appending does not block, and copies the command.
+ * Errors     as above; HG_ERR_NO_MEMORY, and nothing was appended; HG_ERR_VALIDATION also: no reply is
+ *            outstanding.
+ * Since      0.1 */
 HG_API hg_status hg_lease_append(hg_lease *lease, struct hg_error *err, const char *format, ...);
 HG_API hg_status hg_lease_append_argv(hg_lease *lease, struct hg_error *err, int argc,
                                       const char **argv, const size_t *lengths);
@@ -293,15 +311,21 @@ HG_API redisContext *hg_lease_context(hg_lease *lease);
 /* A cached JSON value: GET and parse. The caller links cJSON too (<cjson/cJSON.h>, -lcjson).
  *
  * Ownership  *out is the caller's, for cJSON_Delete().
- * Errors     HG_ERR_NOT_FOUND: a miss; HG_ERR_SERIALIZATION: the value is not JSON, with the byte
- *            offset in the message; and those of hg_command(). *out is NULL.
+ * Threads    any. Blocks until the deadline of reads at the latest.
+ * Errors     HG_ERR_NOT_FOUND: a miss; HG_ERR_SERIALIZATION: the value is not JSON (or there was no memory
+ *            to parse it), with the byte offset in the message; and those of hg_command(). *out is NULL.
  * Since      0.1 */
 HG_API hg_status hg_json_get(hg_pool *pool, const char *key, struct cJSON **out,
                              struct hg_error *err);
 
 /* Print (without white space) and SET, with a time to live in nanoseconds, rounded up to 1 ms; 0: no
- * expiry. The value is borrowed. Errors: HG_ERR_SERIALIZATION, HG_ERR_VALIDATION (ttl_ns below 0),
- * and those of hg_command(). Since 0.1 */
+ * expiry.
+ *
+ * Ownership  the value is borrowed for the call.
+ * Threads    any. Blocks until the deadline of writes at the latest.
+ * Errors     HG_ERR_SERIALIZATION: it cannot be printed; HG_ERR_VALIDATION: ttl_ns below 0; and those of
+ *            hg_command().
+ * Since      0.1 */
 HG_API hg_status hg_json_set(hg_pool *pool, const char *key, const struct cJSON *value,
                              int64_t ttl_ns, struct hg_error *err);
 

@@ -70,7 +70,7 @@ HG_API void hg_pool_read_stats(hg_pool *pool, struct hg_pool_stats *stats);
  *
  * Ownership  all borrowed for the call. name: the value of a label `pool` on every sample; NULL: none.
  *            buffer NULL: only the length. pool NULL: 0.
- * Threads    any. Does not block.
+ * Threads    any. Waits for as long as hg_pool_read_stats() does.
  * Since      0.1 */
 HG_API size_t hg_pool_write_metrics(hg_pool *pool, const char *name, char *buffer, size_t size);
 
