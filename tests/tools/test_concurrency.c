@@ -6,6 +6,7 @@
 #include "tests/tools/markup.h"
 #include "tools/common/timing.h"
 #include "tools/stress/concurrency.h"
+#include "tools/stress/worker_sum.h"
 
 static struct hgi_concurrency_results *made_results(void)
 {
@@ -24,8 +25,8 @@ static struct hgi_concurrency_results *made_results(void)
     worker->backoff_ns = 50 * NS_PER_MS;
     for (int i = 1; i <= 1000; i++)
         hgi_histogram_add(&worker->latency, i * NS_PER_US);
-    hgi_concurrency_add(&r->sum, worker);
-    hgi_concurrency_add(&r->sum, worker);
+    hgi_worker_add(&r->sum, worker);
+    hgi_worker_add(&r->sum, worker);
     free(worker);
     r->stamp.took_ns = 2 * NS_PER_S;
     r->slices = HGI_SLICES;
@@ -61,7 +62,7 @@ static char *written(const struct hgi_concurrency_results *r, bool page)
 Test(concurrency, workers_add_up)
 {
     struct hgi_concurrency_results *r = made_results();
-    cr_assert_eq(hgi_concurrency_calls(r), 2000);
+    cr_assert_eq(hgi_worker_calls(&r->sum), 2000);
     cr_assert_eq(r->sum.replies, 3000);
     cr_assert_eq(r->sum.latency.total, 2000);
     struct hgi_time_shares s = hgi_concurrency_shares(&r->sum);
@@ -80,8 +81,8 @@ Test(concurrency, the_first_of_each_mishap_is_kept)
     strcpy(worker[0].first_mismatch, "the first");
     strcpy(worker[1].first_mismatch, "the second");
     strcpy(worker[1].first_failure, "a failure");
-    hgi_concurrency_add(sum, &worker[0]);
-    hgi_concurrency_add(sum, &worker[1]);
+    hgi_worker_add(sum, &worker[0]);
+    hgi_worker_add(sum, &worker[1]);
     cr_assert_str_eq(sum->first_mismatch, "the first");
     cr_assert_str_eq(sum->first_failure, "a failure");
     free(worker);

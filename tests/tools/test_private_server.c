@@ -211,6 +211,27 @@ static void it_outlives_the_thread_that_started_it(void)
     hgi_private_server_free(server);
 }
 
+static void that_it_was_killed_by_somebody_else_is_told(void)
+{
+    struct hgi_problem problem = { .text = "" };
+    struct hgi_private_server *server = started(NULL);
+    CHECK(!hgi_private_server_lost(server, &problem));
+    hgi_private_server_kill(server);
+    CHECK(!hgi_private_server_lost(server, &problem));
+    CHECK(hgi_private_server_restart(server, &problem));
+    hgi_private_server_stop(server);
+    CHECK(!hgi_private_server_lost(server, &problem) && !problem.text[0]);
+    CHECK(hgi_private_server_restart(server, &problem));
+    kill(hgi_private_server_pid(server), SIGKILL);
+    while (!hgi_private_server_lost(server, &problem))
+        sleep_until_ns(monotonic_ns() + NS_PER_MS);
+    CHECK(strstr(problem.text, "killed by signal 9") && strstr(problem.text, "last words"));
+    /* Also after it was started again: what was measured before is not worth much. */
+    CHECK(hgi_private_server_restart(server, &problem));
+    CHECK(hgi_private_server_lost(server, &problem));
+    hgi_private_server_free(server);
+}
+
 static void it_dies_with_its_process(void)
 {
     int ends[2];
@@ -251,6 +272,7 @@ int main(void)
     RUN(it_listens_on_a_loopback_port_if_asked_and_keeps_it);
     RUN(settings_come_by_argument_and_by_config);
     RUN(a_server_that_cannot_start_says_why);
+    RUN(that_it_was_killed_by_somebody_else_is_told);
     RUN(it_outlives_the_thread_that_started_it);
     return 0;
 }

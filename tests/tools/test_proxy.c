@@ -433,7 +433,7 @@ static void what_cannot_start_says_why(void)
     int before = descriptors();
     setenv("TMPDIR", "/nonexistent", 1);
     CHECK(!hgi_proxy_start(&proxy, &options, &problem));
-    CHECK(!proxy && strstr(problem.text, "/nonexistent/"));
+    CHECK(!proxy && strstr(problem.text, "in /nonexistent:"));
     CHECK(descriptors() == before);
     unsetenv("TMPDIR");
     if (kept)

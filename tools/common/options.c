@@ -260,12 +260,15 @@ static bool take(const struct hgi_option *option, const char *shown, const char 
         return true;
     }
     if (!inlined && option->kind == HGI_OPTION_MAYBE_TEXT)
-        inlined = "";
+        return store(option, "", NULL);
     if (!inlined) {
         if (cursor->at >= cursor->count)
             return hgi_problem_set(problem, "%s needs a value: %s", shown, option->argument);
         inlined = cursor->arguments[cursor->at++];
     }
+    if (!*inlined) /* a variable of a script that is not set */
+        return hgi_problem_set(problem, "%s needs a value and has an empty one: %s", shown,
+                               option->argument);
     return store(option, inlined, &inner) || hgi_problem_set(problem, "%s: %s", shown, inner.text);
 }
 

@@ -38,16 +38,27 @@ static bool output_to(const char *path, hgi_output_fn write, const void *arg,
     return fill(fd, path, write, arg, problem);
 }
 
+/* A file beside it, which becomes it when it is whole. -1: *problem says. */
+static int open_beside(char temporary[PATH_MAX], const char *path, struct hgi_problem *problem)
+{
+    int length = snprintf(temporary, PATH_MAX, "%s.XXXXXX", path);
+    if (length < 0 || length >= PATH_MAX) {
+        hgi_problem_set(problem, "%s: the path is too long", path);
+        return -1;
+    }
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        hgi_problem_set(problem, "cannot write %s: %s", path, strerror(errno));
+    return fd;
+}
+
 static bool output_whole(const char *path, hgi_output_fn write, const void *arg,
                          struct hgi_problem *problem)
 {
     char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    if (length < 0 || (size_t)length >= sizeof temporary)
-        return hgi_problem_set(problem, "%s: the path is too long", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
+    int fd = open_beside(temporary, path, problem);
     if (fd < 0)
-        return hgi_problem_set(problem, "%s: %s", path, strerror(errno));
+        return false;
     mode_t mask = umask(0);
     umask(mask);
     bool well =
@@ -61,6 +72,26 @@ static bool output_whole(const char *path, hgi_output_fn write, const void *arg,
     if (!well)
         unlink(temporary);
     return well;
+}
+
+bool hgi_output_possible(const char *path, struct hgi_problem *problem)
+{
+    struct stat status;
+    char temporary[PATH_MAX];
+    bool there = stat(path, &status) == 0;
+    if (there && !S_ISREG(status.st_mode))
+        return S_ISDIR(status.st_mode) || access(path, W_OK) != 0
+                   ? hgi_problem_set(problem, "cannot write %s: %s", path,
+                                     strerror(S_ISDIR(status.st_mode) ? EISDIR : errno))
+                   : true;
+    char *real = realpath(path, NULL);
+    int fd = open_beside(temporary, real ? real : path, problem);
+    free(real);
+    if (fd < 0)
+        return false;
+    unlink(temporary);
+    close(fd);
+    return true;
 }
 
 bool hgi_output_file(const char *path, hgi_output_fn write, const void *arg,

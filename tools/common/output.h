@@ -19,6 +19,9 @@ typedef bool (*hgi_output_fn)(FILE *out, const void *arg, struct hgi_problem *pr
 bool hgi_output_file(const char *path, hgi_output_fn write, const void *arg,
                      struct hgi_problem *problem);
 
+/* Can that file be written, before there is anything to write? False: *problem says. */
+bool hgi_output_possible(const char *path, struct hgi_problem *problem);
+
 /* Print the JSON to the file `path`, or to stdout where it is "" or "-". */
 bool hgi_output_json(const char *path, const cJSON *json, struct hgi_problem *problem);
 

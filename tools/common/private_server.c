@@ -35,7 +35,10 @@ enum { ARGUMENTS_MAX = 64, PORT_TRIES = 5 };
 
 struct hgi_private_server {
     struct hgi_spawner *spawner;
-    pid_t pid; /* 0: does not run */
+    pid_t pid;       /* 0: does not run */
+    bool is_to_run;  /* nobody here ends it, so that an end is not to be expected */
+    bool lost;       /* and it did end then, */
+    int lost_status; /* with this, as waitpid() tells */
     uint16_t port;
     char binary[PATH_MAX];
     struct hgi_scratch scratch;
@@ -138,10 +141,16 @@ static bool has_ended(struct hgi_private_server *server)
 {
     if (server->pid == 0)
         return true;
-    pid_t waited = waitpid(server->pid, NULL, WNOHANG);
-    if (waited == server->pid || (waited < 0 && errno == ECHILD))
-        server->pid = 0;
-    return server->pid == 0;
+    int status = 0;
+    pid_t waited = waitpid(server->pid, &status, WNOHANG);
+    if (waited != server->pid && !(waited < 0 && errno == ECHILD))
+        return false;
+    server->pid = 0;
+    if (server->is_to_run) {
+        server->lost = true;
+        server->lost_status = status;
+    }
+    return true;
 }
 
 static bool ends_within(struct hgi_private_server *server, int64_t limit_ns)
@@ -225,7 +234,9 @@ static bool launch(struct hgi_private_server *server, struct hgi_problem *proble
     if (child < 0)
         return false;
     server->pid = child;
-    return wait_until_ready(server, problem);
+    server->is_to_run = false; /* until it is there */
+    server->is_to_run = wait_until_ready(server, problem);
+    return server->is_to_run;
 }
 
 /* Somebody may take the port between looking and listening: then look again. */
@@ -316,10 +327,29 @@ pid_t hgi_private_server_pid(const struct hgi_private_server *server)
     return server->pid;
 }
 
+bool hgi_private_server_lost(struct hgi_private_server *server, struct hgi_problem *problem)
+{
+    char how[48], words[200];
+    has_ended(server);
+    if (!server->lost)
+        return false;
+    if (WIFSIGNALED(server->lost_status))
+        snprintf(how, sizeof how, "killed by signal %d", WTERMSIG(server->lost_status));
+    else
+        snprintf(how, sizeof how, "exit status %d", WEXITSTATUS(server->lost_status));
+    last_words(server, words, sizeof words);
+    hgi_problem_set(problem,
+                    "the tool's own redis-server ended in the middle of the run, and not by the "
+                    "tool (%s): the results are not worth much; its last words: %s",
+                    how, words);
+    return true;
+}
+
 void hgi_private_server_stop(struct hgi_private_server *server)
 {
     if (has_ended(server))
         return;
+    server->is_to_run = false;
     kill(server->pid, SIGTERM);
     kill(server->pid, SIGCONT); /* a paused process takes the other signal only then */
     if (!ends_within(server, STOP_LIMIT_NS))
@@ -330,6 +360,7 @@ void hgi_private_server_kill(struct hgi_private_server *server)
 {
     if (has_ended(server))
         return;
+    server->is_to_run = false;
     kill(server->pid, SIGKILL);
     while (server->pid != 0) { /* SIGKILL cannot be refused */
         pid_t waited = waitpid(server->pid, NULL, 0);

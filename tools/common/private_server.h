@@ -48,6 +48,10 @@ const char *hgi_private_server_tcp_url(const struct hgi_private_server *server);
 uint16_t hgi_private_server_port(const struct hgi_private_server *server);       /* 0: no port */
 pid_t hgi_private_server_pid(const struct hgi_private_server *server); /* 0: it does not run */
 
+/* Has it ended by itself since it was started, because somebody else killed it or it crashed? Then *problem says
+ * how, and what it wrote last. */
+bool hgi_private_server_lost(struct hgi_private_server *server, struct hgi_problem *problem);
+
 /* End it: by SIGTERM, and SIGKILL if that took over 5 s; or by SIGKILL at once. It has ended when
  * these return. Also while it is paused. Nothing happens to one that does not run. */
 void hgi_private_server_stop(struct hgi_private_server *server);

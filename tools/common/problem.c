@@ -14,3 +14,12 @@ bool hgi_problem_set(struct hgi_problem *problem, const char *format, ...)
     }
     return false;
 }
+
+bool hgi_problem_of(struct hgi_problem *problem, const char *where)
+{
+    struct hgi_problem inner;
+    if (!problem)
+        return false;
+    inner = *problem;
+    return hgi_problem_set(problem, "%s: %.*s", where, (int)(sizeof inner.text - 64), inner.text);
+}

@@ -12,4 +12,7 @@ struct hgi_problem {
 bool hgi_problem_set(struct hgi_problem *problem, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Put in front of the text where that is, "--toxic", and return false. */
+bool hgi_problem_of(struct hgi_problem *problem, const char *where);
+
 #endif

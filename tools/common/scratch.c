@@ -113,7 +113,8 @@ bool hgi_scratch_make(struct hgi_scratch *scratch, struct hgi_problem *problem)
         if (errno != EAGAIN && errno != ENOENT)
             break;
     }
-    hgi_problem_set(problem, "%s: %s", scratch->path, strerror(errno));
+    hgi_problem_set(problem, "cannot make a directory in %s: %s; set TMPDIR to another one", parent,
+                    strerror(errno));
     scratch->path[0] = '\0';
     return false;
 }

@@ -85,7 +85,7 @@ struct hgi_wire *hgi_wire_open_unix(const char *path, int64_t timeout_ns,
                        : connect_socket(fd, (const struct sockaddr *)&address, sizeof address,
                                         monotonic_ns() + timeout_ns);
     if (error != 0) {
-        hgi_problem_set(problem, "%s: %s", path, strerror(error));
+        hgi_problem_set(problem, "cannot connect to %s: %s", path, strerror(error));
         if (fd >= 0)
             close(fd);
         return NULL;
@@ -102,7 +102,7 @@ struct hgi_wire *hgi_wire_open_tcp(const char *host, uint16_t port, int64_t time
     struct addrinfo *addresses = NULL;
     int error = getaddrinfo(host, service, &hints, &addresses);
     if (error != 0) {
-        hgi_problem_set(problem, "%s: %s", host, gai_strerror(error));
+        hgi_problem_set(problem, "cannot look up the host %s: %s", host, gai_strerror(error));
         return NULL;
     }
     int64_t end_ns = monotonic_ns() + timeout_ns;
@@ -116,7 +116,7 @@ struct hgi_wire *hgi_wire_open_tcp(const char *host, uint16_t port, int64_t time
     }
     freeaddrinfo(addresses);
     if (error != 0) {
-        hgi_problem_set(problem, "%s:%s: %s", host, service, strerror(error));
+        hgi_problem_set(problem, "cannot connect to %s:%s: %s", host, service, strerror(error));
         return NULL;
     }
     return adopt(fd, timeout_ns, problem);

@@ -263,6 +263,5 @@ bool hgi_breaker_run(struct hgi_breaker_results *results, const atomic_bool *int
     load.path.server = stage.own;
     well = well && open_breaker(&load, problem) && load_it(&load, interrupted, problem);
     close_breaker(&load);
-    hgi_stage_close(&stage);
-    return well;
+    return hgi_stage_close(&stage, &results->stamp, problem) && well;
 }

@@ -116,10 +116,10 @@ static bool read_faults(struct chaos *c, struct hgi_problem *problem)
     struct hgi_chaos_settings *s = &c->results.settings;
     s->drawn = !c->toxics && !c->server_faults;
     s->toxics.seed = s->seed;
-    if ((c->toxics && !hgi_toxics_parse(&s->toxics, c->toxics, problem)) ||
-        (c->server_faults &&
-         !hgi_server_faults_parse(&s->server_faults, c->server_faults, problem)))
-        return false;
+    if (c->toxics && !hgi_toxics_parse(&s->toxics, c->toxics, problem))
+        return hgi_problem_of(problem, "--toxic");
+    if (c->server_faults && !hgi_server_faults_parse(&s->server_faults, c->server_faults, problem))
+        return hgi_problem_of(problem, "--server-fault");
     if (s->target.given && s->server_faults.count > 0)
         return hgi_problem_set(problem, "--server-fault is for the tool's own server, and one is "
                                         "given; --toxic makes faults before any server");

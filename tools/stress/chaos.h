@@ -110,8 +110,6 @@ struct hgi_chaos_growth {
 };
 struct hgi_chaos_growth hgi_chaos_judge_growth(const struct hgi_chaos_results *results);
 
-uint64_t hgi_chaos_calls(const struct hgi_chaos_results *results);
-
 /* The invariant that is broken, in words; "" if none is. The first found. */
 void hgi_chaos_broken(char *out, size_t size, const struct hgi_chaos_results *results);
 

@@ -2,6 +2,7 @@
 #include "tools/stress/chaos.h"
 #include "tools/stress/publish.h"
 #include "tools/stress/saved.h"
+#include "tools/stress/worker_sum.h"
 
 #define FIELD(kind, name, member) HGI_FIELD(struct hgi_chaos_results, kind, name, member)
 #define TEXT(name, member) HGI_FIELD_TEXT_OF(struct hgi_chaos_results, name, member)
@@ -117,7 +118,7 @@ static void add_faults(cJSON *json, cJSON *set, const struct hgi_chaos_results *
 
 static void add_calls(cJSON *json, const struct hgi_chaos_results *r)
 {
-    cJSON_AddNumberToObject(json, "calls", (double)hgi_chaos_calls(r));
+    cJSON_AddNumberToObject(json, "calls", (double)hgi_worker_calls(&r->sum));
     hgi_fields_write(json, calls, r);
     cJSON *by = cJSON_AddObjectToObject(json, "calls_by_kind");
     for (int op = 0; op < HGI_OPS; op++)

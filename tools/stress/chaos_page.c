@@ -9,13 +9,14 @@
 #include "tools/stress/chaos.h"
 #include "tools/stress/page.h"
 #include "tools/stress/plot.h"
+#include "tools/stress/worker_sum.h"
 
 enum { LANE = 16, LANES_TOP = HGI_PLOT_TOP + HGI_PLOT_HEIGHT + 30 };
 
 static void write_tiles(FILE *out, const struct hgi_chaos_results *r)
 {
     char figure[HGI_CELL_SIZE];
-    uint64_t calls = hgi_chaos_calls(r);
+    uint64_t calls = hgi_worker_calls(&r->sum);
     fputs("<div class=\"tiles\">\n", out);
     hgi_page_tile(out, hgi_format_count(figure, sizeof figure, calls), "calls");
     snprintf(figure, sizeof figure, "%.1f %%",

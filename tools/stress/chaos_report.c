@@ -5,10 +5,11 @@
 #include "tools/common/terminal.h"
 #include "tools/stress/chaos.h"
 #include "tools/stress/publish.h"
+#include "tools/stress/worker_sum.h"
 
 static double goodput(const struct hgi_chaos_results *r)
 {
-    uint64_t calls = hgi_chaos_calls(r);
+    uint64_t calls = hgi_worker_calls(&r->sum);
     return calls ? (double)(calls - r->sum.failed) / (double)calls : 0;
 }
 
@@ -27,7 +28,8 @@ static void print_calls(FILE *out, const struct hgi_chaos_results *r, bool colou
     if (!table)
         return;
     hgi_table_heads(table, 0, heads, sizeof heads / sizeof heads[0]);
-    hgi_table_set(table, 1, 0, "%s", hgi_format_count(text, sizeof text, hgi_chaos_calls(r)));
+    hgi_table_set(table, 1, 0, "%s",
+                  hgi_format_count(text, sizeof text, hgi_worker_calls(&r->sum)));
     hgi_table_set(table, 1, 1, "%.1f %%", goodput(r) * 100);
     hgi_table_set(table, 1, 2, "%s", hgi_format_count(text, sizeof text, sum->failed));
     hgi_table_set(table, 1, 3, "%s", hgi_format_count(text, sizeof text, sum->retries));
@@ -123,8 +125,8 @@ void hgi_chaos_figures(struct hgi_figures *out, const void *arg)
         const char *name;
         double value;
     } numbers[] = {
-        { "calls", (double)hgi_chaos_calls(r) },
-        { "calls_per_second", hgi_per_second(hgi_chaos_calls(r), r->stamp.took_ns) },
+        { "calls", (double)hgi_worker_calls(&r->sum) },
+        { "calls_per_second", hgi_per_second(hgi_worker_calls(&r->sum), r->stamp.took_ns) },
         { "replies", (double)sum->replies },
         { "failed", (double)sum->failed },
         { "goodput", goodput(r) },

@@ -7,6 +7,7 @@
 #include "tools/common/timing.h"
 #include "tools/stress/chaos.h"
 #include "tools/stress/vitals.h"
+#include "tools/stress/worker_sum.h"
 
 /* What may come of itself over the time that is judged: what an allocator keeps, a connection more. */
 static const double resident_slack = 8 << 20;
@@ -29,14 +30,6 @@ void hgi_chaos_schedule(const struct hgi_chaos_settings *settings, uint64_t roun
     if (settings->drawn)
         hgi_schedule_draw(toxics, settings->target.given ? NULL : faults, round_seed,
                           settings->round_ns);
-}
-
-uint64_t hgi_chaos_calls(const struct hgi_chaos_results *results)
-{
-    uint64_t calls = 0;
-    for (int op = 0; op < HGI_OPS; op++)
-        calls += results->sum.calls[op];
-    return calls;
 }
 
 /* Grows it by more than `slack`, in the line through all of it and in its lows? What comes and goes, as
@@ -90,28 +83,11 @@ struct hgi_chaos_growth hgi_chaos_judge_growth(const struct hgi_chaos_results *r
     return growth;
 }
 
-static void broken_replies(char *out, size_t size, const struct hgi_worker *sum)
-{
-    if (sum->mismatches > 0)
-        snprintf(out, size, "%" PRIu64 " replies did not belong to their command; first: %s",
-                 sum->mismatches, sum->first_mismatch);
-    else if (sum->incr_over > 0)
-        snprintf(out, size, "%" PRIu64 " INCRs ran more than once; first: %s", sum->incr_over,
-                 sum->first_over);
-    else if (sum->doubled > 0)
-        snprintf(out, size, "%" PRIu64 " leases were doubled; first: %s", sum->doubled,
-                 sum->first_doubled);
-    else if (sum->overruns > 0)
-        snprintf(out, size, "%" PRIu64 " calls outlived their deadline; first: %s", sum->overruns,
-                 sum->first_overrun);
-}
-
 void hgi_chaos_broken(char *out, size_t size, const struct hgi_chaos_results *results)
 {
     struct hgi_chaos_growth growth = hgi_chaos_judge_growth(results);
     out[0] = '\0';
-    broken_replies(out, size, &results->sum);
-    if (out[0])
+    if (hgi_worker_broken(out, size, &results->sum))
         return;
     if (results->counters_wrong > 0)
         snprintf(out, size,
@@ -205,7 +181,7 @@ void hgi_chaos_verdict(char *out, size_t size, const struct hgi_chaos_results *r
         "%s acknowledged INCRs ran once, no call outlived its deadline, no lease was doubled, and "
         "the pool had at most %" PRIu32 " of its %" PRIu32 " sockets.",
         hgi_format_count(replies, sizeof replies, sum->replies),
-        hgi_format_count(calls, sizeof calls, hgi_chaos_calls(results)),
+        hgi_format_count(calls, sizeof calls, hgi_worker_calls(&results->sum)),
         hgi_format_count(incrs, sizeof incrs, sum->incr_acknowledged), results->sockets_most,
         results->stats.max_size);
 }

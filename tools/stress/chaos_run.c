@@ -228,7 +228,7 @@ bool hgi_chaos_run(struct hgi_chaos_results *results, cJSON *policy, const atomi
     if (run->watching)
         hgi_breaker_watch_end(&run->watch);
     hgi_crew_free(&run->crew);
-    hgi_stage_close(&run->stage);
+    well = hgi_stage_close(&run->stage, &run->results->stamp, problem) && well;
     free(run);
     return well;
 }

@@ -69,7 +69,8 @@ static bool read(void *state, const struct hgi_asked *asked, struct hgi_problem 
     s->quiet = asked->outputs.quiet;
     s->plain = asked->outputs.plain;
     s->record = asked->outputs.csv != NULL;
-    return !c->only || hgi_ops_parse(&s->only, c->only, problem);
+    return !c->only || hgi_ops_parse(&s->only, c->only, problem) ||
+           hgi_problem_of(problem, "--only");
 }
 
 /* The run itself makes up for what is not said: without a policy it is more patient than the library. */

@@ -52,11 +52,6 @@ struct hgi_concurrency_results {
 bool hgi_concurrency_run(struct hgi_concurrency_results *results, cJSON *policy,
                          const atomic_bool *interrupted, struct hgi_problem *problem);
 
-/* Add what a worker counted to the sum. What it recorded moves there. */
-void hgi_concurrency_add(struct hgi_worker *sum, struct hgi_worker *worker);
-
-uint64_t hgi_concurrency_calls(const struct hgi_concurrency_results *results);
-
 /* The invariant that is broken, in words; "" if none is. The first found. */
 void hgi_concurrency_broken(char *out, size_t size, const struct hgi_concurrency_results *results);
 

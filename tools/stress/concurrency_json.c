@@ -2,6 +2,7 @@
 #include "tools/stress/concurrency.h"
 #include "tools/stress/publish.h"
 #include "tools/stress/saved.h"
+#include "tools/stress/worker_sum.h"
 
 #define FIELD(kind, name, member) HGI_FIELD(struct hgi_concurrency_results, kind, name, member)
 #define TEXT(name, member) HGI_FIELD_TEXT_OF(struct hgi_concurrency_results, name, member)
@@ -74,7 +75,7 @@ cJSON *hgi_concurrency_json(const void *arg)
 {
     char text[640];
     const struct hgi_concurrency_results *r = arg;
-    uint64_t all = hgi_concurrency_calls(r);
+    uint64_t all = hgi_worker_calls(&r->sum);
     cJSON *json = hgi_json_begin("concurrency", &r->stamp, HGI_CLOSED_LOOP);
     hgi_fields_write(cJSON_AddObjectToObject(json, "settings"), settings, r);
     hgi_fields_write(json, calls, r);

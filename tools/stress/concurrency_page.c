@@ -8,13 +8,14 @@
 #include "tools/stress/page.h"
 #include "tools/stress/plot.h"
 #include "tools/stress/publish.h"
+#include "tools/stress/worker_sum.h"
 
 enum { BINS_PER_DECADE = 8, BINS = 64 };
 
 static void write_tiles(FILE *out, const struct hgi_concurrency_results *r)
 {
     char figure[HGI_CELL_SIZE], text[96];
-    uint64_t calls = hgi_concurrency_calls(r);
+    uint64_t calls = hgi_worker_calls(&r->sum);
     const struct hgi_histogram *h = &r->sum.latency;
     fputs("<div class=\"tiles\">\n", out);
     hgi_page_tile(out, hgi_format_count(figure, sizeof figure, calls), "calls");

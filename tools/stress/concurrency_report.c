@@ -5,10 +5,11 @@
 #include "tools/common/terminal.h"
 #include "tools/stress/concurrency.h"
 #include "tools/stress/publish.h"
+#include "tools/stress/worker_sum.h"
 
 static double per_second(const struct hgi_concurrency_results *results)
 {
-    return hgi_per_second(hgi_concurrency_calls(results), results->stamp.took_ns);
+    return hgi_per_second(hgi_worker_calls(&results->sum), results->stamp.took_ns);
 }
 
 static void print_calls(FILE *out, const struct hgi_concurrency_results *results, bool colour)
@@ -17,7 +18,7 @@ static void print_calls(FILE *out, const struct hgi_concurrency_results *results
                                          "p99",   "p99.9",      "longest", "moved" };
     static const double percents[] = { 50, 90, 99, 99.9, 100 };
     char text[HGI_CELL_SIZE];
-    uint64_t calls = hgi_concurrency_calls(results);
+    uint64_t calls = hgi_worker_calls(&results->sum);
     struct hgi_table *table = calloc(1, sizeof *table);
     if (!table)
         return;
@@ -79,7 +80,7 @@ void hgi_concurrency_figures(struct hgi_figures *out, const void *arg)
         const char *name;
         double value;
     } numbers[] = {
-        { "calls", (double)hgi_concurrency_calls(r) },
+        { "calls", (double)hgi_worker_calls(&r->sum) },
         { "calls_per_second", per_second(r) },
         { "replies", (double)sum->replies },
         { "failed", (double)sum->failed },

@@ -193,6 +193,5 @@ bool hgi_concurrency_run(struct hgi_concurrency_results *results, cJSON *policy,
     }
     hgi_wire_close(run.wire);
     hgi_crew_free(&run.crew);
-    hgi_stage_close(&run.stage);
-    return well;
+    return hgi_stage_close(&run.stage, &results->stamp, problem) && well;
 }

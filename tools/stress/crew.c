@@ -6,7 +6,7 @@
 
 #include "tools/common/random.h"
 #include "tools/common/timing.h"
-#include "tools/stress/concurrency.h"
+#include "tools/stress/worker_sum.h"
 
 #define KEPT_S \
     600 /* should the tool be killed, its keys expire so long after the run would have ended */
@@ -97,7 +97,7 @@ void hgi_crew_join(struct hgi_crew *crew, struct hgi_worker *sum)
     atomic_store_explicit(&crew->work.stop, true, memory_order_relaxed);
     for (uint32_t i = 0; i < crew->started; i++) {
         pthread_join(crew->workers[i].thread, NULL);
-        hgi_concurrency_add(sum, &crew->workers[i]);
+        hgi_worker_add(sum, &crew->workers[i]);
         free(crew->workers[i].value);
     }
 }

@@ -48,7 +48,6 @@ static void begin(void *state, uint64_t seed)
     h->results.settings = (struct hgi_herd_settings) { .threads = 200,
                                                        .length_ns = 7 * NS_PER_S,
                                                        .outage = { NS_PER_S, 3 * NS_PER_S },
-                                                       .think_ns = 100 * NS_PER_MS,
                                                        .sizes = { 64, 64 },
                                                        .seed = seed };
 }
@@ -110,7 +109,7 @@ static bool plan(struct herd *h, struct hgi_problem *problem)
     enum hgi_strategy strategies[HGI_STRATEGIES];
     size_t count;
     if (!hgi_strategies_parse(strategies, &count, h->compare, problem))
-        return false;
+        return hgi_problem_of(problem, "--compare");
     for (; h->count < count; h->count++) {
         struct hgi_trial *trial = calloc(1, sizeof *trial);
         if (!trial)
@@ -131,9 +130,15 @@ static bool read(void *state, const struct hgi_asked *asked, struct hgi_problem 
     h->plain = asked->outputs.plain;
     s->record = asked->outputs.csv != NULL;
     s->toxics.seed = s->seed;
-    if ((h->capacity && !parse_capacity(&s->capacity_per_s, h->capacity, problem)) ||
-        (h->toxics && !hgi_toxics_parse(&s->toxics, h->toxics, problem)))
+    if (h->capacity && !parse_capacity(&s->capacity_per_s, h->capacity, problem))
         return false;
+    if (h->toxics && !hgi_toxics_parse(&s->toxics, h->toxics, problem))
+        return hgi_problem_of(problem, "--toxic");
+    if (s->rate && s->think_ns)
+        return hgi_problem_set(problem, "--think is the pause of a closed loop, and -R makes an "
+                                        "open one, where nobody waits for a call; leave one out");
+    if (!s->think_ns)
+        s->think_ns = 100 * NS_PER_MS;
     if (!h->fault)
         h->fault = s->capacity_per_s ? "stop" : "kill";
     if (s->outage.high > s->length_ns)
@@ -203,8 +208,7 @@ static bool run(void *state, cJSON *policy, const atomic_bool *interrupted,
             announce(h);
         well = run_trials(h, policy, stage.own, interrupted, problem);
     }
-    hgi_stage_close(&stage);
-    return well;
+    return hgi_stage_close(&stage, &r->stamp, problem) && well;
 }
 
 static bool load(void *state, const struct hgi_saved *saved)

@@ -74,13 +74,55 @@ static bool write_part(const struct hgi_outputs *outputs, const struct parcel *p
                              write_csv(outputs->csv, "series", write_series, parcel, problem));
 }
 
+static bool make_directory(const char *path, struct hgi_problem *problem)
+{
+    return mkdir(path, 0777) == 0 || errno == EEXIST ||
+           hgi_problem_set(problem, "--csv: cannot make the directory %s: %s", path,
+                           strerror(errno));
+}
+
+static bool is_to_stdout(const char *json)
+{
+    return !*json || strcmp(json, "-") == 0;
+}
+
+bool hgi_outputs_differ(const struct hgi_outputs *outputs, struct hgi_problem *problem)
+{
+    const char *const names[] = { "--json", "--report", "--hgrm" };
+    const char *const paths[] = { outputs->json, outputs->report, outputs->hgrm };
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = i + 1; k < 3; k++)
+            if (paths[i] && paths[k] && *paths[i] && strcmp(paths[i], paths[k]) == 0 &&
+                strncmp(paths[i], "/dev/", 5) != 0)
+                return hgi_problem_set(problem, "%s and %s both name %s; give each its own file",
+                                       names[i], names[k], paths[i]);
+    return true;
+}
+
+bool hgi_outputs_possible(const struct hgi_outputs *outputs, struct hgi_problem *problem)
+{
+    char series[PATH_MAX];
+    if (outputs->json && !is_to_stdout(outputs->json) &&
+        !hgi_output_possible(outputs->json, problem))
+        return hgi_problem_of(problem, "--json");
+    if (outputs->report && !hgi_output_possible(outputs->report, problem))
+        return hgi_problem_of(problem, "--report");
+    if (outputs->hgrm && !hgi_output_possible(outputs->hgrm, problem))
+        return hgi_problem_of(problem, "--hgrm");
+    if (!outputs->csv)
+        return true;
+    snprintf(series, sizeof series, "%s/series.csv", outputs->csv);
+    return make_directory(outputs->csv, problem) &&
+           (hgi_output_possible(series, problem) || hgi_problem_of(problem, "--csv"));
+}
+
 /* The files that each part has. */
 static bool write_parts(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
                         const void *results, struct hgi_problem *problem)
 {
     struct parcel parcel = { .forms = forms, .results = results, .name = "" };
-    if (outputs->csv && mkdir(outputs->csv, 0777) != 0 && errno != EEXIST)
-        return hgi_problem_set(problem, "%s: %s", outputs->csv, strerror(errno));
+    if (outputs->csv && !make_directory(outputs->csv, problem))
+        return false;
     if (!forms->part)
         return write_part(outputs, &parcel, problem);
     for (; (parcel.name = forms->part(results, parcel.part)); parcel.part++)
@@ -92,7 +134,7 @@ static bool write_parts(const struct hgi_outputs *outputs, const struct hgi_form
 bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
                  const void *results, struct hgi_problem *problem)
 {
-    bool json_to_stdout = outputs->json && (!*outputs->json || strcmp(outputs->json, "-") == 0);
+    bool json_to_stdout = outputs->json && is_to_stdout(outputs->json);
     bool speaks = !outputs->quiet && !json_to_stdout;
     if (speaks)
         forms->table(stdout, results, !outputs->plain && hgi_terminal_colour(stdout));
@@ -120,8 +162,9 @@ bool hgi_assertions_check(const struct hgi_outputs *outputs, const struct hgi_fo
     struct hgi_assertion assertion;
     forms->figures(&figures, empty);
     for (size_t i = 0; i < outputs->assertions.count; i++) {
-        if (!hgi_assertion_parse(&assertion, outputs->assertions.text[i], problem) ||
-            hgi_assertion_check(&assertion, &figures, problem) == HGI_NO_SUCH_FIGURE)
+        if (!hgi_assertion_parse(&assertion, outputs->assertions.text[i], problem))
+            return hgi_problem_of(problem, "--assert");
+        if (hgi_assertion_check(&assertion, &figures, problem) == HGI_NO_SUCH_FIGURE)
             return false;
     }
     return true;
@@ -157,6 +200,7 @@ cJSON *hgi_json_begin(const char *subcommand, const struct hgi_stamp *stamp, con
     cJSON_AddStringToObject(json, "command", stamp->command);
     cJSON_AddStringToObject(json, "load", load);
     cJSON_AddBoolToObject(json, "interrupted", stamp->interrupted);
+    cJSON_AddBoolToObject(json, "server_lost", stamp->server_lost);
     return json;
 }
 

@@ -51,6 +51,13 @@ bool hgi_assertions_check(const struct hgi_outputs *outputs, const struct hgi_fo
 bool hgi_assertions_hold(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
                          const void *results);
 
+/* Before a run, too. Do two outputs go into the same file? False: *problem says. */
+bool hgi_outputs_differ(const struct hgi_outputs *outputs, struct hgi_problem *problem);
+
+/* Can all be written that was asked for, so that a run of hours is not in vain? Makes the directory of --csv.
+ * False: *problem says. */
+bool hgi_outputs_possible(const struct hgi_outputs *outputs, struct hgi_problem *problem);
+
 /* Write all that was asked for. False: something could not be written, *problem says. */
 bool hgi_publish(const struct hgi_outputs *outputs, const struct hgi_forms *forms,
                  const void *results, struct hgi_problem *problem);

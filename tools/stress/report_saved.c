@@ -68,7 +68,7 @@ static int show(const struct hgi_subcommand *subcommand, const struct hgi_saved 
     if (!state)
         return hgi_fail(HGI_EXIT_ENVIRONMENT, "out of memory");
     if (!hgi_saved_stamp(state, saved) || !subcommand->load(state, saved) ||
-        !has_forms(subcommand, asked, problem) ||
+        !has_forms(subcommand, asked, problem) || !hgi_outputs_differ(&asked->outputs, problem) ||
         !hgi_assertions_check(&asked->outputs, subcommand->forms, state, problem))
         code = hgi_fail(HGI_EXIT_USAGE, problem->text);
     else if (!hgi_publish(&asked->outputs, subcommand->forms, state, problem))

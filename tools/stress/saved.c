@@ -293,7 +293,13 @@ bool hgi_saved_stamp(struct hgi_stamp *out, const struct hgi_saved *at)
         HGI_FIELD(struct hgi_stamp, BOOL, "interrupted", interrupted),
         { 0 },
     };
+    static const struct hgi_field later[] = {
+        /* there since they were added */
+        HGI_FIELD(struct hgi_stamp, BOOL, "server_lost", server_lost),
+        { 0 },
+    };
     return hgi_fields_read(out, fields, at) &&
+           (hgi_saved_lacks(at, "server_lost") || hgi_fields_read(out, later, at)) &&
            ((out->command && out->herdgate) || hgi_saved_wrong(at, "command", "is null"));
 }
 

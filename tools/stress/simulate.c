@@ -186,8 +186,33 @@ struct simulate_options {
     const char *model;
     const char *clients;
     struct hgi_asked asked;
+    uint32_t attempts;
     bool real;
 };
+
+/* What is not said is 0. An option of the other model would change nothing: it is refused. */
+static bool is_of_its_model(const struct simulate_options *o, bool wave,
+                            struct hgi_problem *problem)
+{
+    const struct {
+        const char *name;
+        bool said;
+        bool wave;
+    } options[] = {
+        { "network", o->lock.settings.network_mean_ns != 0, false },
+        { "deviation", o->lock.settings.network_deviation_ns != 0, false },
+        { "rounds", o->lock.settings.rounds != 0, false },
+        { "attempts", o->attempts != 0, true },
+        { "breakers", o->wave.breakers != 0, true },
+        { "recovery", o->wave.recovery_ns != 0, true },
+        { "real", o->real, true },
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (options[i].said && options[i].wave != wave)
+            return hgi_problem_set(problem, "--%s is of --model %s", options[i].name,
+                                   wave ? "lock" : "wave");
+    return true;
+}
 
 static bool parse(struct simulate_options *o, int count, char *const *arguments,
                   struct hgi_problem *problem)
@@ -206,7 +231,7 @@ static bool parse(struct simulate_options *o, int count, char *const *arguments,
         { 0, "deviation", HGI_OPTION_DURATION, &c->network_deviation_ns, "TIME",
           "the standard deviation of that (2ms)", NS_PER_US, 3600 * NS_PER_S },
         { 0, "rounds", HGI_OPTION_COUNT, &c->rounds, "N", "the mean of so many (100)", 1, 100000 },
-        { 0, "attempts", HGI_OPTION_COUNT, &o->wave.retry.max_attempts, "N",
+        { 0, "attempts", HGI_OPTION_COUNT, &o->attempts, "N",
           "wave: of each caller, the first included (3)", 2, 16 },
         { 0, "breakers", HGI_OPTION_COUNT, &o->wave.breakers, "N", "wave: that open together (20)",
           1, 1000 },
@@ -260,11 +285,16 @@ const struct hgi_subcommand hgi_simulate_lock = {
 static int run_lock(struct simulate_options *o, struct hgi_problem *problem)
 {
     struct simulation *s = &o->lock;
-    if (s->settings.base_ns == 0)
-        s->settings.base_ns = 5 * NS_PER_MS;
+    struct hgi_contention *c = &s->settings;
+    c->base_ns = c->base_ns ? c->base_ns : 5 * NS_PER_MS;
+    c->network_mean_ns = c->network_mean_ns ? c->network_mean_ns : 10 * NS_PER_MS;
+    c->network_deviation_ns = c->network_deviation_ns ? c->network_deviation_ns : 2 * NS_PER_MS;
+    c->rounds = c->rounds ? c->rounds : 100;
     if (!parse_clients(s, o->clients ? o->clients : "10,20,50,100,150,200", problem) ||
         !hgi_assertions_check(&o->asked.outputs, &forms, s, problem))
         return hgi_fail(HGI_EXIT_USAGE, problem->text);
+    if (!hgi_outputs_possible(&o->asked.outputs, problem))
+        return hgi_fail(HGI_EXIT_ENVIRONMENT, problem->text);
     hgi_stamp_time(s->stamp.began_at);
     if (!simulate(s, o->asked.outputs.quiet, hgi_interrupted()) ||
         !hgi_publish(&o->asked.outputs, &forms, s, problem))
@@ -284,6 +314,10 @@ static int run_wave(struct simulate_options *o, struct hgi_problem *problem)
         return hgi_fail(HGI_EXIT_USAGE, problem->text);
     }
     o->wave.clients = s->clients[0];
+    o->wave.breakers = o->wave.breakers ? o->wave.breakers : 20;
+    o->wave.recovery_ns = o->wave.recovery_ns ? o->wave.recovery_ns : NS_PER_S;
+    if (o->attempts)
+        o->wave.retry.max_attempts = o->attempts;
     o->wave.seed = s->settings.seed;
     o->wave.retry.initial_delay_ns = s->settings.base_ns ? s->settings.base_ns : 400 * NS_PER_MS;
     o->wave.retry.max_delay_ns = s->settings.cap_ns;
@@ -301,13 +335,8 @@ int hgi_simulate_main(int count, char *const *arguments, const char *command)
 {
     struct hgi_problem problem = { .text = "out of memory" };
     struct simulate_options o = {
-        .lock = { .settings = { .rounds = 100,
-                                .cap_ns = 2 * NS_PER_S,
-                                .network_mean_ns = 10 * NS_PER_MS,
-                                .network_deviation_ns = 2 * NS_PER_MS,
-                                .seed = 1 },
+        .lock = { .settings = { .cap_ns = 2 * NS_PER_S, .seed = 1 },
                   .stamp = { .command = command, .herdgate = HG_VERSION, .server = "none" } },
-        .wave = { .breakers = 20, .recovery_ns = NS_PER_S },
         .model = "lock"
     };
     /* Three attempts, each delay twice the one before. */
@@ -317,10 +346,10 @@ int hgi_simulate_main(int count, char *const *arguments, const char *command)
         return hgi_fail(HGI_EXIT_USAGE, problem.text);
     if (o.asked.help)
         return HGI_EXIT_PASS;
-    if (strcmp(o.model, "wave") == 0)
-        return run_wave(&o, &problem);
-    if (strcmp(o.model, "lock") == 0)
-        return run_lock(&o, &problem);
-    hgi_problem_set(&problem, "--model: '%s' is neither lock nor wave", o.model);
+    bool wave = strcmp(o.model, "wave") == 0;
+    if (!wave && strcmp(o.model, "lock") != 0)
+        hgi_problem_set(&problem, "--model: '%s' is neither lock nor wave", o.model);
+    else if (is_of_its_model(&o, wave, &problem) && hgi_outputs_differ(&o.asked.outputs, &problem))
+        return wave ? run_wave(&o, &problem) : run_lock(&o, &problem);
     return hgi_fail(HGI_EXIT_USAGE, problem.text);
 }

@@ -282,6 +282,8 @@ static int run_and_publish(struct waves *w, const struct hgi_outputs *outputs,
     int code = HGI_EXIT_PASS;
     if (!hgi_assertions_check(outputs, &forms, w, problem))
         return HGI_EXIT_USAGE;
+    if (!hgi_outputs_possible(outputs, problem))
+        return HGI_EXIT_ENVIRONMENT;
     hgi_stamp_time(w->stamp.began_at);
     if (!run(w, interrupted, outputs->quiet, problem) || !hgi_publish(outputs, &forms, w, problem))
         code = HGI_EXIT_ENVIRONMENT;

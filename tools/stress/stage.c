@@ -38,10 +38,12 @@ bool hgi_stage_open(struct hgi_stage *stage, const struct hgi_target *given, hgi
     return note_server(stage, stamp, problem);
 }
 
-void hgi_stage_close(struct hgi_stage *stage)
+bool hgi_stage_close(struct hgi_stage *stage, struct hgi_stamp *stamp, struct hgi_problem *problem)
 {
+    stamp->server_lost = stage->own && hgi_private_server_lost(stage->own, problem);
     hgi_private_server_free(stage->own);
     stage->own = NULL;
+    return !stamp->server_lost;
 }
 
 const char *hgi_stage_text(const struct hgi_stage *stage)

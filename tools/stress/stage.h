@@ -29,7 +29,9 @@ typedef bool (*hgi_stage_start)(struct hgi_private_server **out, struct hgi_prob
  * is and when. start NULL: a plain one. False: *problem says; hgi_stage_close() is still due. */
 bool hgi_stage_open(struct hgi_stage *stage, const struct hgi_target *given, hgi_stage_start start,
                     uint64_t seed, struct hgi_stamp *stamp, struct hgi_problem *problem);
-void hgi_stage_close(struct hgi_stage *stage);
+
+/* False: the tool's own server ended by itself before that. The stamp has it, and *problem says. */
+bool hgi_stage_close(struct hgi_stage *stage, struct hgi_stamp *stamp, struct hgi_problem *problem);
 
 /* For messages: what the server is. */
 const char *hgi_stage_text(const struct hgi_stage *stage);

@@ -16,6 +16,7 @@ struct hgi_stamp {
     char server[HGI_STAMP_SIZE];
     char began_at[HGI_STAMP_SIZE];
     bool interrupted;
+    bool server_lost; /* the tool's own server ended, and not by the tool */
     int64_t began_ns; /* CLOCK_MONOTONIC */
     int64_t took_ns;  /* 0: nothing was measured */
 };

@@ -1,7 +1,7 @@
 /* From the command line to the exit code, the same way for every subcommand; see subcommand.h.
  *
  * Order: the command line, the assertions (are they of figures that there will be?), the policy; whatever is
- * wrong until here is the caller's mistake, and nothing was started. Then the run, its results in every form,
+ * wrong until here is the caller's mistake, and nothing was started. Then, whether the results can be written. Then the run, its results in every form,
  * and the code: a broken invariant before an environment that failed, before an interruption, before an
  * assertion.
  */
@@ -61,6 +61,7 @@ static bool parse(const struct hgi_subcommand *subcommand, void *state, struct h
     return asked->help ||
            (hgi_target_from_flags(&asked->target, &asked->server, problem) &&
             subcommand->read(state, asked, problem) &&
+            hgi_outputs_differ(&asked->outputs, problem) &&
             hgi_assertions_check(&asked->outputs, subcommand->forms, state, problem));
 }
 
@@ -81,7 +82,7 @@ static int judge(const struct hgi_subcommand *subcommand, const void *state,
     char broken[512], replay[8192];
     const struct hgi_stamp *stamp = state;
     subcommand->broken(broken, sizeof broken, state);
-    if (broken[0]) {
+    if (broken[0] && !stamp->server_lost) { /* which breaks much that is not the library's */
         fprintf(stderr, "herdgate-stress: broken: %s\n", broken);
         if (subcommand->replay) {
             subcommand->replay(replay, sizeof replay, state);
@@ -126,6 +127,8 @@ int hgi_subcommand_main(const struct hgi_subcommand *subcommand, int count, char
     if (!parse(subcommand, stamp, &asked, count, arguments, &problem) ||
         (!asked.help && !read_policy(subcommand, stamp, &policy, &asked, &problem)))
         code = hgi_fail(HGI_EXIT_USAGE, problem.text);
+    else if (!asked.help && !hgi_outputs_possible(&asked.outputs, &problem))
+        code = hgi_fail(HGI_EXIT_ENVIRONMENT, problem.text);
     else if (!asked.help)
         code = run(subcommand, stamp, policy, &asked);
     cJSON_Delete(policy);
