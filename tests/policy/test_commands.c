@@ -1,4 +1,5 @@
 /* What the library says of commands, held against the samples and the sentences of the design. */
+#include <assert.h>
 #include <criterion/criterion.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -226,6 +227,7 @@ Test(commands, how_long_a_command_waits_is_read_as_the_server_reads_it)
         { "XREAD BLOCK -1 STREAMS s $", 0 },
         { "XREAD BLOCK '' STREAMS s $", 0 },
         { "WAIT 1 9223372036854775808", 0 },
+        { "WAIT 1 9223372036854775809", 0 },
         { "XREAD BLOCK", 0 },
         /* what is no longer a time */
         { "BLPOP a 1e-30", 1 },
@@ -281,4 +283,33 @@ Test(commands, the_files_own_word_on_a_command_comes_first)
     cr_expect_eq(class_of(&ruled, "client id"), HGI_CLASS_ADMIN);
     cr_expect_eq(class_of(&ruled, "config get x"), OWN);
     cr_expect_eq(class_of(&ruled, "mget k"), HGI_CLASS_READ);
+}
+
+/* 31 letters, the space of two words included, are the longest name there is; one more is no name, and
+ * nothing is read past its own. */
+Test(commands, the_files_own_word_reaches_names_of_any_length_there_is)
+{
+    static const char longest[] = "A123456789012345678901234567890";
+    struct hgi_command_rule rules[] = { { "A123456789012345 78901234567890", HGI_CLASS_ADMIN },
+                                        { "A123456789012345678901234567890", HGI_CLASS_READ } };
+    struct hgi_settings ruled = settings_with(rules, COUNT_OF(rules));
+    static_assert(sizeof longest == HGI_NAME_SIZE, "the longest");
+    cr_expect_eq(class_of(&ruled, longest), HGI_CLASS_READ);
+    cr_expect_eq(class_of(&ruled, "a123456789012345678901234567890 k"), HGI_CLASS_READ);
+    cr_expect_eq(class_of(&ruled, "A1234567890123456789012345678901"), HGI_CLASS_WRITE_ONCE);
+    cr_expect_eq(class_of(&ruled, "A123456789012345678901234567890123456789"),
+                 HGI_CLASS_WRITE_ONCE);
+    cr_expect_eq(class_of(&ruled, "a123456789012345 78901234567890"), HGI_CLASS_ADMIN);
+    cr_expect_eq(class_of(&ruled, "A123456789012345 789012345678901"), HGI_CLASS_WRITE_ONCE);
+    cr_expect_eq(class_of(&ruled, "A123456789012345_78901234567890"), HGI_CLASS_WRITE_ONCE);
+}
+
+Test(commands, a_count_of_no_keys_is_followed_by_none)
+{
+    static const char *const without[] = { "EVAL s 0 a", "EVAL s 00 a", "FCALL f 0 a",
+                                           "EVAL s x a", "EVAL s -1 a", "EVAL s '' a" };
+    for (size_t i = 0; i < COUNT_OF(without); i++)
+        cr_expect_eq(look(without[i]).key_index, 0, "%s", without[i]);
+    cr_expect_eq(look("EVAL s 1 k").key_index, 3);
+    cr_expect_eq(look("EVAL s 01 k").key_index, 3);
 }
