@@ -38,15 +38,16 @@ enum hgi_class_kind {
 };
 
 struct hgi_class {
-    char name[HGI_NAME_SIZE];
+    /* What every call reads comes first: from here to retry.max_attempts. */
     enum hgi_class_kind kind;
-    struct hg_retry retry;
-    int64_t attempt_timeout_ns; /* < 0: none. Blocking: added to the command's own timeout */
-    int64_t deadline_ns;        /* < 0: none */
     bool retry_unknown;         /* may be sent again when it may have run */
     bool retry_unfenced;        /* ... also where an older attempt cannot be fenced off */
-    uint32_t first_rule;        /* of hgi_settings.class_rules: what failures mean in this class */
+    int64_t attempt_timeout_ns; /* < 0: none. Blocking: added to the command's own timeout */
+    int64_t deadline_ns;        /* < 0: none */
+    struct hg_retry retry;
+    uint32_t first_rule; /* of hgi_settings.class_rules: what failures mean in this class */
     uint32_t rule_count;
+    char name[HGI_NAME_SIZE];
 };
 
 /* An override of what a type, or one server code, means. */
