@@ -123,9 +123,9 @@ stage_debian_12() {
 stage_debian_13() {
     try_system trixie '
         { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install --yes \
-            --no-install-recommends python3-jsonschema; } >/srv/python.log 2>&1 || {
+            --no-install-recommends python3-jsonschema python3-prometheus-client; } >/srv/python.log 2>&1 || {
             tail -n 3 /srv/python.log
-            echo "  skipped: python3-jsonschema cannot be installed there, nor the tests run that want it"
+            echo "  skipped: the tests that want python3-jsonschema or python3-prometheus-client"
         }
         "$clone/tests/run"
         if DEBIAN_FRONTEND=noninteractive apt-get -q install --yes --no-install-recommends \

@@ -113,6 +113,7 @@ has() {
     redis-tools) has_server ;;
     libclang-rt-dev) has_fuzzer ;;
     python3-jsonschema) python3 -c 'from jsonschema import Draft202012Validator' ;;
+    python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
     debootstrap) PATH=$PATH:/usr/sbin:/sbin command -v debootstrap ;;
     debian-archive-keyring) [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] ;;
     *) command -v "$1" ;;
@@ -130,6 +131,7 @@ describe() {
     libcriterion-dev) say 'Criterion, with headers and its pkg-config file' ;;
     libclang-rt-dev) say 'the sanitizers and libFuzzer of clang' ;;
     python3-jsonschema) say 'jsonschema 4.0 or later for Python 3' ;;
+    python3-prometheus-client) say "Prometheus's client for Python 3, whose parser it is" ;;
     redis-tools) say 'redis-server (any of Redis 6.2 or later, or Valkey)' ;;
     *) say "$1" ;;
     esac
