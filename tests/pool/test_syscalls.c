@@ -12,7 +12,7 @@
 
 #include "tests/pool/one_pool.h"
 
-enum { COMMANDS = 1000 };
+enum { COMMANDS = 500, ROUNDS = 8 };
 
 /* Of this thread. */
 static _Thread_local struct {
@@ -83,6 +83,17 @@ static void get(void)
     freeReplyObject(reply);
 }
 
+static bool costs_what_it_must(void)
+{
+    memset(&asked, 0, sizeof asked);
+    for (int i = 0; i < COMMANDS; i++)
+        get();
+    printf("  %d commands: %u send, %u recv, %u others\n", COMMANDS, asked.send, asked.recv,
+           asked.other);
+    require(asked.send == COMMANDS && asked.recv >= COMMANDS);
+    return asked.recv == COMMANDS && asked.other == 0;
+}
+
 static void a_small_command_costs_one_send_and_one_recv(void)
 {
     /* Two, so that one is free while the keeper looks at the other. */
@@ -91,12 +102,10 @@ static void a_small_command_costs_one_send_and_one_recv(void)
     wait_for(so_many_idle, SO_MANY(2), "both stand");
     require(hg_command(pool, NULL, NULL, "SET key value") == HG_OK);
     get();
-    memset(&asked, 0, sizeof asked);
-    for (int i = 0; i < COMMANDS; i++)
-        get();
-    printf("  %d commands: %u send, %u recv, %u others\n", COMMANDS, asked.send, asked.recv,
-           asked.other);
-    require(asked.send == COMMANDS && asked.recv == COMMANDS && asked.other == 0);
+    /* Between a look at the one and at the other, the keeper may go from this to that, once a second. */
+    int rounds = 0;
+    while (!costs_what_it_must())
+        require(++rounds < ROUNDS);
     close_pool(pool);
 }
 
