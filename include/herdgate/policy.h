@@ -139,8 +139,8 @@ typedef enum hg_log_kind {
 struct hg_log_event {
     size_t size;
     hg_log_kind kind;
-    int64_t delay_ns;
-    const struct hg_error *error;           /* or NULL */
+    int64_t delay_ns; /* RETRY, WAITING, DIAL_FAILED: until the next; BREAKER: it stays open */
+    const struct hg_error *error;           /* RETRY, IGNORED, WAITING, DIAL_FAILED; else NULL */
     const struct hg_breaker_event *breaker; /* HG_LOG_BREAKER, else NULL */
     const char *text;                       /* one line, no newline, no secret */
 };
@@ -195,8 +195,8 @@ struct hg_run_options {
     int64_t deadline_ns;       /* for the whole call, from its start; 0: the class's; < 0: none */
     hg_condition_fn condition; /* of wait_and_retry; NULL: it waits one poll interval */
     void *condition_arg;
-    struct hg_trace *trace;
-    hg_log_fn log;
+    struct hg_trace *trace; /* filled when hg_run() returns; NULL: none */
+    hg_log_fn log;          /* told of retries and what was ignored; NULL: nobody */
     void *log_arg;
 };
 

@@ -136,7 +136,7 @@ struct hg_call_options {
     uint32_t flags;            /* none yet: 0 */
     hg_condition_fn condition; /* of wait_and_retry; NULL: the pool asks the server with PING */
     void *condition_arg;
-    struct hg_trace *trace;
+    struct hg_trace *trace; /* filled when the call returns; NULL: none */
 };
 
 #define HG_POOL_OPTIONS_INIT HG_INIT_STRUCT(hg_pool_options)
@@ -266,7 +266,8 @@ HG_API hg_status hg_acquire(hg_pool *pool, hg_lease **out, const struct hg_call_
 HG_API void hg_release(hg_lease *lease, hg_status how_it_went);
 
 /* One command on the lease: sent, and its reply read, before the lease's deadline. A reply that is
- * an error is a failure, as for hg_command(). What changes the connection is allowed here.
+ * an error is a failure, as for hg_command(). What changes the connection is allowed here. err->endpoint
+ * says where; the message does not repeat it.
  *
  * Ownership  *reply is the caller's, for freeReplyObject(); reply NULL: it is thrown away. The rest is
  *            borrowed for the call.

@@ -1,10 +1,12 @@
 /* The life of connections on a real server: how many stand, when they go and why, what the server's end
- * of them does to calls, and what they cost. */
+ * of them does to calls, and what they cost, signals among it. */
 #include <criterion/criterion.h>
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,4 +256,91 @@ Test(life, an_idle_connection_costs_what_hiredis_costs_and_512_bytes)
            sizeof(struct hgi_slot));
     if (hiredis > 0)
         cr_assert_leq(ours, hiredis + 512, "hiredis %zu, ours %zu", hiredis, ours);
+}
+
+/* --- signals --- */
+
+/* A mask of /proc/self/task/THREAD/status. */
+static uint64_t mask_of(const char *thread, const char *name)
+{
+    char path[64];
+    char line[256];
+    uint64_t mask = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/status", thread);
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s", path);
+    bool found = false;
+    while (!found && fgets(line, sizeof line, file))
+        found = strncmp(line, name, strlen(name)) == 0 &&
+                sscanf(line + strlen(name), "%" SCNx64, &mask) == 1;
+    fclose(file);
+    cr_assert(found, "%s has no %s", path, name);
+    return mask;
+}
+
+enum { THREADS_MAX = 64 };
+
+struct threads {
+    unsigned count;
+    char id[THREADS_MAX][24];
+};
+
+static void list_threads(struct threads *threads)
+{
+    threads->count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    cr_assert_not_null(folder);
+    for (const struct dirent *entry = readdir(folder); entry; entry = readdir(folder)) {
+        if (entry->d_name[0] == '.')
+            continue;
+        cr_assert_lt(threads->count, THREADS_MAX);
+        snprintf(threads->id[threads->count++], sizeof threads->id[0], "%.20s", entry->d_name);
+    }
+    closedir(folder);
+}
+
+static bool is_among(const struct threads *threads, const char *id)
+{
+    for (unsigned i = 0; i < threads->count; i++)
+        if (strcmp(threads->id[i], id) == 0)
+            return true;
+    return false;
+}
+
+static void takes_no_signal(const char *thread)
+{
+    static const int signals[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2,
+                                   SIGPIPE, SIGALRM, SIGTERM, SIGCHLD };
+    const uint64_t blocked = mask_of(thread, "SigBlk:");
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        cr_assert(blocked >> (signals[i] - 1) & 1, "signal %d may be delivered to thread %s",
+                  signals[i], thread);
+}
+
+Test(life, signals_are_handled_as_before_and_by_the_programs_own_threads)
+{
+    char self[24];
+    snprintf(self, sizeof self, "%d", (int)gettid());
+    const uint64_t handled = mask_of(self, "SigCgt:");
+    const uint64_t ignored = mask_of(self, "SigIgn:");
+    const uint64_t blocked = mask_of(self, "SigBlk:");
+    struct threads before, now;
+    unsigned of_the_pool = 0;
+    list_threads(&before); /* the test runner has some */
+    pool = open_pool(hgi_private_server_url(server), "{\"pool\": {\"max_size\": 2}}");
+    use();
+    list_threads(&now);
+    for (unsigned i = 0; i < now.count; i++) {
+        if (is_among(&before, now.id[i]))
+            continue;
+        takes_no_signal(now.id[i]);
+        of_the_pool++;
+    }
+    cr_assert_gt(of_the_pool, 0);
+    /* What writes to a connection that is gone gets no SIGPIPE, by its own doing. */
+    hgi_private_server_kill(server);
+    cr_assert_lt(hg_command(pool, NULL, NULL, "GET k"), 0);
+    cr_assert_eq(mask_of(self, "SigCgt:"), handled);
+    cr_assert_eq(mask_of(self, "SigIgn:"), ignored);
+    cr_assert_eq(mask_of(self, "SigBlk:"), blocked);
 }
