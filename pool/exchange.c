@@ -69,7 +69,8 @@ struct hg_lease *hgi_lease_begin(hg_pool *pool, struct hgi_snapshot *snapshot,
     lease->failed = false;
     lease->record = NULL;
     slot->conn->takes_push = false;
-    /* relaxed: read for statistics and messages only. */
+    /* relaxed, both: read for statistics and messages only. */
+    atomic_store_explicit(&slot->waits, false, memory_order_relaxed);
     atomic_store_explicit(&slot->leased_ns, now_ns, memory_order_relaxed);
     /* [P8] release: since when; pairs with [P8] in warn_of_lease(). */
     atomic_store_explicit(&slot->holder, hgi_thread_id(), memory_order_release);
@@ -331,6 +332,8 @@ hg_status hgi_exchange(struct hg_lease *lease, const struct hgi_command *command
     *reply = NULL;
     const int64_t began_ns = hgi_span_now(span);
     hgi_conn_note_question(conn, &command->facts);
+    if (command->facts.block_ns != 0) /* relaxed: so that nobody is warned of it */
+        atomic_store_explicit(&lease->slot->waits, true, memory_order_relaxed);
     struct hgi_io io = hgi_conn_send(conn, command->bytes, command->length, span);
     bool whole = io.sent == command->length;
     if (whole) {

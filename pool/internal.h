@@ -83,8 +83,9 @@ struct hgi_slot {
     _Atomic int32_t holder;    /* its thread id; written by the holder, 0: not leased */
     int64_t warned_ns;         /* the lease of then was warned of; the keeper's */
     hgi_descriptor_note descriptor; /* of the connection, also while it is being made */
-    int32_t stuck;  /* the thread that holds it and waits for another; the pool's mutex */
-    bool inherited; /* the parent process's; nothing here is ours */
+    int32_t stuck;      /* the thread that holds it and waits for another; the pool's mutex */
+    bool inherited;     /* the parent process's; nothing here is ours */
+    _Atomic bool waits; /* in the server, as its command says; written by the holder */
     _Atomic uint32_t lease_number;  /* of the lease that is, or is next; written by the holder */
     _Atomic int64_t usual_lease_ns; /* moving average of how long leases last; the holder's */
     struct hgi_slot_counters counters;

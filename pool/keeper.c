@@ -159,7 +159,9 @@ static void warn_of_lease(hg_pool *pool, const struct hgi_pool_settings *setting
     /* relaxed: a picture for people. */
     int64_t since_ns = atomic_load_explicit(&slot->leased_ns, memory_order_relaxed);
     if (holder == 0 || slot->warned_ns == since_ns ||
-        !passed(now_ns, since_ns, settings->lease_warning_ns))
+        !passed(now_ns, since_ns, settings->lease_warning_ns) ||
+        /* relaxed: a command that waits in the server, for as long as it was told to, is well. */
+        atomic_load_explicit(&slot->waits, memory_order_relaxed))
         return;
     slot->warned_ns = since_ns;
     char text[128];

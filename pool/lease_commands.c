@@ -118,6 +118,8 @@ static hg_status lease_run(struct hg_lease *lease, redisReply **reply, struct hg
     } else if (usable(lease, frame, &command, &status, err)) {
         struct hgi_span span = command_span(lease, command.facts.block_ns);
         status = hgi_exchange(lease, &command, &span, &answer, err);
+        /* relaxed: from here on the lease is the program's to give back, and it may be warned. */
+        atomic_store_explicit(&lease->slot->waits, false, memory_order_relaxed);
     }
     tell(status, answer, reply, err);
     hgi_frame_free(frame);

@@ -129,7 +129,7 @@ typedef enum hg_log_kind {
     HG_LOG_DIAL_FAILED = 4, /* the pool could not make a connection; next try after delay_ns */
     HG_LOG_CONNECTION_LOST =
         5,                    /* an idle connection was closed by the server, or a bad one by us */
-    HG_LOG_LEASE_WARNING = 6, /* a lease is held for long */
+    HG_LOG_LEASE_WARNING = 6, /* a lease is held for long, and not by BLPOP and its like */
     HG_LOG_LEASE_MISUSE = 7,  /* a lease was given back that had ended */
     HG_LOG_BREAKER_ADOPTED =
         8 /* the shared breaker has other settings than the policy, and they hold; see `text` */

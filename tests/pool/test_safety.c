@@ -137,6 +137,45 @@ Test(safety, a_lease_held_for_long_is_warned_of_once)
     close_pool(pool);
 }
 
+static bool one_waits_in_the_server(void *arg)
+{
+    (void)arg;
+    return atomic_load(&pool->slots[0].waits);
+}
+
+static void *pop_main(void *arg)
+{
+    *(hg_status *)arg = hg_command(pool, NULL, NULL, "BLPOP empty 2");
+    return NULL;
+}
+
+#define PATIENT_WAITING "\"classes\": {\"blocking\": " PATIENT_CLASS "}"
+
+Test(safety, a_command_that_waits_in_the_server_is_not_warned_of)
+{
+    pthread_t thread;
+    hg_status status = HG_ERR_CLOSED;
+    open_logged("{\"pool\": {\"max_size\": 1, \"lease_warning\": \"500ms\"}, " PATIENT_WAITING "}");
+    cr_assert_eq(pthread_create(&thread, NULL, pop_main, &status), 0);
+    wait_for(one_waits_in_the_server, NULL, "BLPOP");
+    unsigned before = atomic_load(&logged[HG_LOG_LEASE_WARNING]);
+    pthread_join(thread, NULL);
+    cr_assert_eq(status, HG_OK);
+    cr_assert_eq(atomic_load(&logged[HG_LOG_LEASE_WARNING]), before, "%s", last_text);
+    close_pool(pool);
+}
+
+Test(safety, a_lease_that_is_held_behind_such_a_command_is_warned_of)
+{
+    open_logged("{\"pool\": {\"max_size\": 1, \"lease_warning\": \"40ms\"}, " PATIENT "}");
+    hg_lease *lease = acquire();
+    struct hg_error err = HG_ERROR_INIT;
+    cr_assert_eq(hg_lease_command(lease, NULL, &err, "BLPOP empty 0.01"), HG_OK, "%s", err.message);
+    wait_for(warned, NULL, "the warning");
+    hg_release(lease, HG_OK);
+    close_pool(pool);
+}
+
 /* --- cancellation waits for the end of a call --- */
 
 struct victim {
