@@ -11,6 +11,7 @@
 #include "breaker/breaker.h"
 #include "breaker/clock.h"
 #include "breaker/error.h"
+#include "breaker/sized.h"
 #include "pool/call.h"
 #include "pool/exchange.h"
 
@@ -234,12 +235,13 @@ hg_status hgi_call_options_read(struct hg_call_options *out, const struct hg_cal
                                 const struct hgi_settings *settings,
                                 const struct hgi_class **op_class, struct hg_error *err)
 {
+    static const struct hgi_sized form = { .known = sizeof *options,
+                                           .least = sizeof options->size,
+                                           .init = "HG_CALL_OPTIONS_INIT" };
     *out = (struct hg_call_options)HG_CALL_OPTIONS_INIT;
-    if (options && options->size < sizeof options->size)
-        return hgi_error_set(err, HG_ERR_VALIDATION,
-                             "options.size is %zu; start from HG_CALL_OPTIONS_INIT", options->size);
-    if (options)
-        memcpy(out, options, options->size < sizeof *out ? options->size : sizeof *out);
+    hg_status status = hgi_sized_read(out, options, &form, "a call", err);
+    if (status < 0)
+        return status;
     if (out->flags != 0)
         return hgi_error_set(err, HG_ERR_VALIDATION,
                              "options.flags is 0x%x; this version knows none, set it to 0",

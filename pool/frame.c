@@ -11,6 +11,7 @@
  */
 #include "pool/frame.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,13 @@
 
 #include "breaker/error.h"
 
-enum { SMALL_BYTES = 64 * 1024 };
+enum { SMALL_BYTES = 64 * 1024, FRAME_BYTES = 32 }; /* the latter: at most, around each word */
+
+/* What hiredis's writer can count to: an int's most where it returns one (0.14.1), and what is longer it
+ * writes beyond its block. */
+#define LENGTH_MOST                                                                        \
+    (sizeof redisFormatCommandArgv(NULL, 0, NULL, NULL) == sizeof(int) ? (uint64_t)INT_MAX \
+                                                                       : (uint64_t)SIZE_MAX / 2)
 
 /* Read "*<n>\r\n" or "$<n>\r\n" at *at. False: not that. hiredis made these bytes. */
 static bool read_count(const char **at, const char *end, char mark, size_t *count)
@@ -150,6 +157,13 @@ static hg_status encode(struct hgi_frame *frame, struct hg_error *err)
         return hgi_error_set(err, HG_ERR_VALIDATION,
                              "word %d of the command is NULL; give a string, \"\" for an empty one",
                              missing + 1);
+    const uint64_t around = FRAME_BYTES * ((uint64_t)frame->argc + 1);
+    if (around > LENGTH_MOST || total > LENGTH_MOST - around)
+        return hgi_error_set(
+            err, HG_ERR_VALIDATION,
+            "the words of the command have %zu bytes, more than can be sent as one; "
+            "look at their lengths",
+            total);
     const char **argv = frame->argv;
     const bool is_small = total <= SMALL_BYTES;
     long long length =

@@ -18,10 +18,10 @@
  * This header includes all the others.
  *
  * Structs grow at their end, and begin with their `size`, which their _INIT macro sets: a program and a
- * library of different versions understand each other. Of the options of breakers, runs and pools, what an
- * older program's struct does not reach has its default; what a newer one's has beyond this library is
- * taken if it is 0, and is HG_ERR_VALIDATION if it is not. Of what is filled (statistics, snapshots,
- * presets), no more is written than the program's size says, and `size` comes back as what was filled.
+ * library of different versions understand each other. Of options, what an older program's struct does
+ * not reach has its default; what a newer one's has beyond this library is taken if it is 0, and is
+ * HG_ERR_VALIDATION if it is not. Of what is filled (statistics, snapshots, presets), no more is written
+ * than the program's size says, and `size` comes back as what was filled.
  */
 #ifndef HERDGATE_HERDGATE_H
 #define HERDGATE_HERDGATE_H

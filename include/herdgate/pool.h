@@ -129,7 +129,7 @@ struct hg_pool_options {
 /* How one call differs from what the policy says for it. Pointers are borrowed for the length of the
  * call. Zero means the default. `struct hg_call_options o = HG_CALL_OPTIONS_INIT;` */
 struct hg_call_options {
-    size_t size;
+    size_t size;               /* sizeof(struct hg_call_options); herdgate.h says why */
     const char *op_class;      /* NULL: by the command; for hg_call(): "write_once" */
     int64_t deadline_ns;       /* for the whole call, from its start; 0: the class's; < 0: none */
     const char *key;           /* for messages; NULL: the command's first key */

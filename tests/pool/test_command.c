@@ -112,6 +112,24 @@ Test(command, mistakes_of_the_caller_are_validation)
     cr_assert_eq(hg_command_argv(pool, &options, NULL, &err, 1, argv, NULL), HG_ERR_VALIDATION);
 }
 
+Test(command, what_a_newer_caller_asks_for_and_is_not_here_is_refused)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    const char *argv[] = { "PING" };
+    struct {
+        struct hg_call_options known;
+        uint64_t unknown;
+    } newer = { .known = HG_CALL_OPTIONS_INIT };
+    newer.known.size = sizeof newer;
+    cr_assert_eq(hg_command_argv(pool, &newer.known, NULL, &err, 1, argv, NULL), HG_OK);
+    newer.unknown = 1;
+    cr_assert_eq(hg_command_argv(pool, &newer.known, NULL, &err, 1, argv, NULL), HG_ERR_VALIDATION);
+    cr_assert_not_null(strstr(err.message, "newer library"), "%s", err.message);
+    newer.known.size = 0;
+    cr_assert_eq(hg_command_argv(pool, &newer.known, NULL, &err, 1, argv, NULL), HG_ERR_VALIDATION);
+    cr_assert_not_null(strstr(err.message, "HG_CALL_OPTIONS_INIT"), "%s", err.message);
+}
+
 Test(command, blocking_for_ever_needs_a_deadline)
 {
     struct hg_error err = HG_ERROR_INIT;

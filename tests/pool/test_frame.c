@@ -251,3 +251,26 @@ Test(frame, a_word_that_is_missing_is_said)
     cr_assert(strstr(err.message, "word 2 "), "%s", err.message);
     cr_assert_eq(hgi_frame_format_argv(&frame, 2, words, lengths, &err), HG_ERR_VALIDATION);
 }
+
+/* As where a length was computed wrongly: hiredis would reckon a small block for it, and write beyond. */
+Test(frame, a_length_that_no_word_can_have_is_said)
+{
+    struct hg_error err = HG_ERROR_INIT;
+    struct hgi_frame frame;
+    const char *words[] = { "SET", "key", "value" };
+    const size_t lengths[][3] = {
+        { 3, 3, SIZE_MAX },
+        { 3, 3, SIZE_MAX - 40 },
+        { 3, SIZE_MAX / 2, SIZE_MAX / 2 },
+#if HIREDIS_MAJOR == 0 && SIZE_MAX > UINT32_MAX
+        { 3, 3, INT_MAX },
+        { 3, 3, (size_t)UINT32_MAX + 1 },
+#endif
+    };
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        cr_assert_eq(hgi_frame_format_argv(&frame, 3, words, lengths[i], &err), HG_ERR_VALIDATION);
+        cr_assert(strstr(err.message, "more than can be sent"), "%s", err.message);
+    }
+    cr_assert_eq(from_format(&err, "SET %s %b", "key", "value", SIZE_MAX), HG_ERR_VALIDATION);
+    cr_assert(strstr(err.message, "more than can be sent"), "%s", err.message);
+}
