@@ -97,6 +97,7 @@ say_status() {
     case $2 in
     0) printf 'SURVIVED %s, %s times' "$3" "$tries" ;;
     124 | 137) printf 'SURVIVED %s, which came to no end' "$3" ;;
+    125 | 126 | 127) printf 'NOT JUDGED: %s cannot be started' "$3" ;;
     *) printf 'seen by %s' "$3" ;;
     esac >"$1/verdict"
 }
