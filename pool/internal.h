@@ -233,8 +233,8 @@ bool hgi_snapshot_publish(hg_pool *pool, hg_policy *policy);
 void hgi_snapshots_collect(hg_pool *pool);
 
 /* A call begins: *out is the snapshot that it is counted in, valid until it leaves. Not HG_OK: CLOSED,
- * or why a child's pool cannot be used, and the call is not counted. A lease taken by hand counts as a call until it
- * is released, on whatever thread. */
+ * or why a child's pool cannot be used, and the call is not counted. A lease taken by hand counts as a
+ * call until it is released, on whatever thread. */
 hg_status hgi_call_enter(hg_pool *pool, struct hgi_snapshot **out, struct hg_error *err);
 void hgi_call_leave(struct hgi_snapshot *snapshot);
 

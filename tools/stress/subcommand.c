@@ -22,8 +22,7 @@ static const char endnote[] =
     "\n"
     "Exit: 0 pass, 1 an --assert does not hold, 2 usage or policy, 3 environment, 4\n"
     "an invariant is broken, 130 interrupted (what was measured is still written).\n"
-    "See\n"
-    "herdgate-stress(1).\n";
+    "See herdgate-stress(1).\n";
 
 uint64_t hgi_fresh_seed(void)
 {
