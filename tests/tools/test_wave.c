@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/tools/markup.h"
 #include "tools/common/timing.h"
+#include "tools/stress/simulate_wave.h"
 #include "tools/stress/wave.h"
 
 static struct hgi_wave_result *result_of(uint64_t seed, uint32_t attempts, hg_jitter jitter)
@@ -108,4 +110,80 @@ Test(wave, one_that_lasts_longer_than_it_is_looked_at_is_refused)
     cr_assert(strstr(problem.text, "--cap") && strstr(problem.text, "62 s") &&
                   strstr(problem.text, "60 s"),
               "%s", problem.text);
+}
+
+/* --- the page --- */
+
+static struct hgi_waves *made_waves(void)
+{
+    struct hgi_waves *w = calloc(1, sizeof *w);
+    struct hgi_problem problem;
+    w->wave = (struct hgi_wave) { .clients = 400, .breakers = 20, .recovery_ns = NS_PER_S };
+    cr_assert(hg_retry_preset(&w->wave.retry, "conservative", NULL) >= 0);
+    w->wave.retry.initial_delay_ns = 400 * NS_PER_MS;
+    w->wave.seed = 1;
+    w->stamp = (struct hgi_stamp) { .command = "herdgate-stress simulate '<script>x&y</script>'",
+                                    .herdgate = "0.1.0",
+                                    .began_at = "2026-01-01T00:00:00Z" };
+    for (size_t i = 0; i < HGI_WAVE_JITTERS; i++)
+        hgi_wave_run(&w->retries[0][i], &w->wave, hgi_wave_jitters[i], NULL);
+    for (int jittered = 0; jittered < 2; jittered++)
+        cr_assert(hgi_wave_breakers(&w->probes[0][jittered], &w->wave, jittered, NULL, &problem));
+    return w;
+}
+
+static char *page_of(const struct hgi_waves *w)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    cr_assert(hgi_waves_html(out, w, NULL));
+    fclose(out);
+    return text;
+}
+
+static size_t times(const char *text, const char *word)
+{
+    size_t count = 0;
+    for (; (text = strstr(text, word)); text += strlen(word))
+        count++;
+    return count;
+}
+
+Test(wave, the_page_shows_each_jitter_to_one_scale_and_escapes_what_comes_from_outside)
+{
+    char headline[200];
+    struct hgi_waves *w = made_waves();
+    char *page = page_of(w);
+    const char *wrong = unbalanced(page);
+    cr_assert_null(wrong, "%.60s", wrong);
+    cr_assert_null(strstr(page, "<script"));
+    cr_assert(strstr(page, "&lt;script&gt;x&amp;y&lt;/script&gt;"));
+    snprintf(headline, sizeof headline,
+             "400 try again in the same 10 ms without jitter, and at most %u",
+             w->retries[0][2].peak);
+    cr_assert(strstr(page, headline), "%s", headline);
+    cr_assert_eq(times(page, "<svg class=\"panel\""), HGI_WAVE_JITTERS);
+    /* The same lines in each: the highest one is of 400 retries, the seconds are the same. */
+    cr_assert_eq(times(page, ">400</text>"), HGI_WAVE_JITTERS);
+    cr_assert_eq(times(page, ">1 s</text>"), HGI_WAVE_JITTERS);
+    cr_assert_eq(times(page, ": 400 retries in 10 ms"), 2,
+                 "of the 400 callers without jitter, twice");
+    free(page);
+    free(w);
+}
+
+Test(wave, the_page_can_be_made_of_a_run_that_was_interrupted)
+{
+    struct hgi_waves *w = made_waves();
+    w->real = true;
+    w->stamp.interrupted = true;
+    w->retries[1][0] = w->retries[0][0];
+    char *page = page_of(w);
+    cr_assert_null(unbalanced(page));
+    cr_assert_null(strstr(page, "nan"));
+    cr_assert_null(strstr(page, "inf"));
+    cr_assert_eq(times(page, "interrupted before"), HGI_WAVE_JITTERS - 1);
+    free(page);
+    free(w);
 }

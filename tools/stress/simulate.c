@@ -206,6 +206,7 @@ static bool is_of_its_model(const struct simulate_options *o, bool wave,
         { "breakers", o->wave.breakers != 0, true },
         { "recovery", o->wave.recovery_ns != 0, true },
         { "real", o->real, true },
+        { "report", o->asked.outputs.report != NULL, true },
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (options[i].said && options[i].wave != wave)
@@ -244,7 +245,7 @@ static bool parse(struct simulate_options *o, int count, char *const *arguments,
     };
     struct hgi_rows rows = { 0 };
     hgi_rows_add(&rows, table);
-    hgi_rows_output(&rows, &o->asked, &forms);
+    hgi_rows_output(&rows, &o->asked, hgi_simulate_wave.forms); /* which has more of them */
     if (!hgi_options_parse(rows.row, count, arguments, problem))
         return false;
     if (o->asked.help) {
@@ -278,9 +279,10 @@ static bool load(void *state, const struct hgi_saved *saved)
     return true;
 }
 
-const struct hgi_subcommand hgi_simulate_lock = {
-    .name = "simulate", .size = sizeof(struct simulation), .forms = &forms, .load = load
-};
+const struct hgi_subcommand hgi_simulate_lock = { .name = "simulate --model lock",
+                                                  .size = sizeof(struct simulation),
+                                                  .forms = &forms,
+                                                  .load = load };
 
 static int run_lock(struct simulate_options *o, struct hgi_problem *problem)
 {

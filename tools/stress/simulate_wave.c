@@ -6,35 +6,10 @@
 #include "tools/common/terminal.h"
 #include "tools/stress/saved.h"
 #include "tools/stress/simulate.h"
-#include "tools/stress/stamp.h"
+#include "tools/stress/simulate_wave.h"
 #include "tools/stress/subcommand.h"
-#include "tools/stress/wave.h"
 
 enum { PICTURE = 36 }; /* columns of the picture: of 10 ms each, or of more */
-
-struct waves {
-    struct hgi_stamp stamp;
-    struct hgi_wave wave;
-    bool real;
-    int64_t *draws_ns[HGI_WAVE_JITTERS];
-    int64_t *open_ns;
-    struct hgi_wave_result retries[2][HGI_WAVE_JITTERS]; /* calculated, and with threads */
-    struct hgi_wave_result probes[2][2];                 /* of the same, without and with jitter */
-};
-
-static double times_lower(const struct hgi_wave_result *results, size_t which)
-{
-    return results[which].peak ? (double)results[0].peak / results[which].peak : 0;
-}
-
-/* The highest of all kinds: without jitter, as a rule, but threads of a busy machine may differ. */
-static uint32_t top_of(const struct hgi_wave_result *results)
-{
-    uint32_t top = 0;
-    for (size_t i = 0; i < HGI_WAVE_JITTERS; i++)
-        top = results[i].peak > top ? results[i].peak : top;
-    return top;
-}
 
 /* The wave as a row of blocks; top: what a full block stands for. */
 static void draw(FILE *out, const struct hgi_wave_result *result, uint32_t top, uint32_t last)
@@ -49,20 +24,10 @@ static void draw(FILE *out, const struct hgi_wave_result *result, uint32_t top, 
     }
 }
 
-static uint32_t last_of(const struct hgi_wave_result *results)
-{
-    uint32_t last = 0;
-    for (size_t i = 0; i < HGI_WAVE_JITTERS; i++)
-        for (uint32_t b = 0; b < HGI_WAVE_BUCKETS; b++)
-            if (results[i].bucket[b] && b > last)
-                last = b;
-    return last;
-}
-
 static void print_wave(FILE *out, const struct hgi_wave_result *results, bool colour)
 {
-    uint32_t last = last_of(results);
-    uint32_t top = top_of(results);
+    uint32_t last = hgi_waves_last(results);
+    uint32_t top = hgi_waves_top(results);
     fprintf(out, "%s  %-12s  %7s  %7s  %7s\n  %-12s  %7s  %7s  %7s   0 to %.2f s%s\n",
             hgi_style_begin(colour, HGI_STYLE_DIM), "", "", "peak of", "lower", "jitter", "retries",
             "10 ms", "by", 0.01 * (last + 1), hgi_style_end(colour, HGI_STYLE_DIM));
@@ -74,7 +39,7 @@ static void print_wave(FILE *out, const struct hgi_wave_result *results, bool co
         }
         fprintf(out, "  %-12s  %7" PRIu64 "  %7" PRIu32 "  %5.1f x   ",
                 hgi_wave_jitter_name(hgi_wave_jitters[i]), results[i].events, results[i].peak,
-                times_lower(results, i));
+                hgi_waves_times_lower(results, i));
         draw(out, &results[i], top, last);
         fputc('\n', out);
     }
@@ -82,7 +47,7 @@ static void print_wave(FILE *out, const struct hgi_wave_result *results, bool co
 
 static void print_table(FILE *out, const void *results, bool colour)
 {
-    const struct waves *w = results;
+    const struct hgi_waves *w = results;
     for (int real = 0; real <= w->real; real++) {
         fprintf(out, "%s%" PRIu32 " callers fail in the same instant%s\n", real ? "\n" : "",
                 w->wave.clients, real ? ", as threads that sleep" : "");
@@ -101,6 +66,17 @@ static void print_table(FILE *out, const void *results, bool colour)
                        w->probes[real][0].peak);
     }
 }
+
+static const struct hgi_field settings_fields[] = {
+    HGI_FIELD(struct hgi_waves, U32, "clients", wave.clients),
+    HGI_FIELD(struct hgi_waves, U32, "breakers", wave.breakers),
+    HGI_FIELD(struct hgi_waves, U32, "max_attempts", wave.retry.max_attempts),
+    HGI_FIELD(struct hgi_waves, I64, "base_ns", wave.retry.initial_delay_ns),
+    HGI_FIELD(struct hgi_waves, I64, "cap_ns", wave.retry.max_delay_ns),
+    HGI_FIELD(struct hgi_waves, I64, "recovery_ns", wave.recovery_ns),
+    HGI_FIELD(struct hgi_waves, SEED, "seed", wave.seed),
+    { 0 },
+};
 
 static const struct hgi_field row_fields[] = {
     HGI_FIELD(struct hgi_wave_result, U64, "retries", events),
@@ -134,7 +110,7 @@ static void add_buckets(cJSON *row, const struct hgi_wave_result *r)
         cJSON_AddItemToArray(array, cJSON_CreateNumber(r->bucket[i]));
 }
 
-static void add_results(cJSON *json, const struct waves *w, int real)
+static void add_results(cJSON *json, const struct hgi_waves *w, int real)
 {
     cJSON *rows = cJSON_AddArrayToObject(json, real ? "real_results" : "results");
     for (size_t i = 0; i < HGI_WAVE_JITTERS; i++) {
@@ -142,7 +118,7 @@ static void add_results(cJSON *json, const struct waves *w, int real)
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "jitter", hgi_wave_jitter_name(hgi_wave_jitters[i]));
         hgi_fields_write(row, row_fields, r);
-        cJSON_AddNumberToObject(row, "times_lower", times_lower(w->retries[real], i));
+        cJSON_AddNumberToObject(row, "times_lower", hgi_waves_times_lower(w->retries[real], i));
         add_buckets(row, r);
         if (!real)
             add_times(row, "first_delays_ns", w->draws_ns[i], w->wave.clients);
@@ -156,19 +132,12 @@ static void add_results(cJSON *json, const struct waves *w, int real)
 
 static cJSON *as_json(const void *results)
 {
-    const struct waves *w = results;
-    const struct hg_retry *retry = &w->wave.retry;
+    const struct hgi_waves *w = results;
     cJSON *json = hgi_json_begin("simulate", &w->stamp,
                                  w->real ? "virtual clock, and threads" : "virtual clock");
     cJSON *settings = cJSON_AddObjectToObject(json, "settings");
     cJSON_AddStringToObject(settings, "model", "wave");
-    cJSON_AddNumberToObject(settings, "clients", w->wave.clients);
-    cJSON_AddNumberToObject(settings, "breakers", w->wave.breakers);
-    cJSON_AddNumberToObject(settings, "max_attempts", retry->max_attempts);
-    cJSON_AddNumberToObject(settings, "base_ns", (double)retry->initial_delay_ns);
-    cJSON_AddNumberToObject(settings, "cap_ns", (double)retry->max_delay_ns);
-    cJSON_AddNumberToObject(settings, "recovery_ns", (double)w->wave.recovery_ns);
-    hgi_json_add_seed(settings, "seed", w->wave.seed);
+    hgi_fields_write(settings, settings_fields, w);
     for (int real = 0; real <= w->real; real++)
         add_results(json, w, real);
     return json;
@@ -176,7 +145,7 @@ static cJSON *as_json(const void *results)
 
 static void as_figures(struct hgi_figures *out, const void *results)
 {
-    const struct waves *w = results;
+    const struct hgi_waves *w = results;
     for (int real = 0; real <= w->real; real++) {
         const char *prefix = real ? "real_" : "";
         char name[32];
@@ -187,7 +156,7 @@ static void as_figures(struct hgi_figures *out, const void *results)
             hgi_figures_add(out, jitter, name, HGI_FIGURE_NUMBER, r->events > 0, r->peak);
             snprintf(name, sizeof name, "%stimes_lower", prefix);
             hgi_figures_add(out, jitter, name, HGI_FIGURE_NUMBER, r->events > 0,
-                            times_lower(w->retries[real], i));
+                            hgi_waves_times_lower(w->retries[real], i));
         }
         snprintf(name, sizeof name, "%speak", prefix);
         hgi_figures_add(out, "probes", name, HGI_FIGURE_NUMBER, w->probes[real][1].events > 0,
@@ -195,9 +164,9 @@ static void as_figures(struct hgi_figures *out, const void *results)
     }
 }
 
-static const struct hgi_forms forms = { .table = print_table,
-                                        .json = as_json,
-                                        .figures = as_figures };
+static const struct hgi_forms forms = {
+    .table = print_table, .json = as_json, .page = hgi_waves_html, .figures = as_figures
+};
 
 static bool read_row(struct hgi_wave_result *r, hg_jitter jitter, const struct hgi_saved *at)
 {
@@ -220,15 +189,10 @@ static bool read_row(struct hgi_wave_result *r, hg_jitter jitter, const struct h
 
 static bool load(void *state, const struct hgi_saved *saved)
 {
-    struct waves *w = state;
+    struct hgi_waves *w = state;
     struct hgi_saved at, list;
-    static const struct hgi_field settings[] = {
-        HGI_FIELD(struct waves, U32, "clients", wave.clients),
-        HGI_FIELD(struct waves, U32, "breakers", wave.breakers),
-        { 0 },
-    };
     w->real = !hgi_saved_lacks(saved, "real_results");
-    if (!hgi_saved_enter(&at, saved, "settings") || !hgi_fields_read(w, settings, &at))
+    if (!hgi_saved_enter(&at, saved, "settings") || !hgi_fields_read(w, settings_fields, &at))
         return false;
     for (int real = 0; real <= w->real; real++) {
         if (!hgi_saved_enter(&list, saved, real ? "real_results" : "results"))
@@ -246,10 +210,10 @@ static bool load(void *state, const struct hgi_saved *saved)
 }
 
 const struct hgi_subcommand hgi_simulate_wave = {
-    .name = "simulate", .size = sizeof(struct waves), .forms = &forms, .load = load
+    .name = "simulate --model wave", .size = sizeof(struct hgi_waves), .forms = &forms, .load = load
 };
 
-static bool run(struct waves *w, const atomic_bool *interrupted, bool quiet,
+static bool run(struct hgi_waves *w, const atomic_bool *interrupted, bool quiet,
                 struct hgi_problem *problem)
 {
     bool well = true;
@@ -276,7 +240,7 @@ static bool run(struct waves *w, const atomic_bool *interrupted, bool quiet,
     return well;
 }
 
-static int run_and_publish(struct waves *w, const struct hgi_outputs *outputs,
+static int run_and_publish(struct hgi_waves *w, const struct hgi_outputs *outputs,
                            const atomic_bool *interrupted, struct hgi_problem *problem)
 {
     int code = HGI_EXIT_PASS;
@@ -298,11 +262,11 @@ int hgi_simulate_wave_run(const struct hgi_wave *wave, bool real, const struct h
                           const struct hgi_stamp *stamp, struct hgi_problem *problem)
 {
     int code = HGI_EXIT_ENVIRONMENT;
-    struct waves *w = calloc(1, sizeof *w);
+    struct hgi_waves *w = calloc(1, sizeof *w);
     bool well = w != NULL;
     hgi_problem_set(problem, "out of memory");
     if (w)
-        *w = (struct waves) { .stamp = *stamp, .wave = *wave, .real = real };
+        *w = (struct hgi_waves) { .stamp = *stamp, .wave = *wave, .real = real };
     for (size_t i = 0; i < HGI_WAVE_JITTERS && well; i++) {
         w->draws_ns[i] = calloc(wave->clients, sizeof *w->draws_ns[i]);
         well = w->draws_ns[i] != NULL;
