@@ -33,9 +33,11 @@ find_base() {
     mv -- "$base.new" "$base"
 }
 
-# What apt is told here about reaching a mirror is told there too.
+# What apt is told here about reaching a mirror is told there too. And it has the names that a system has
+# which was not made by debootstrap.
 copy_network() {
     local system=$1
+    [[ -e $system/etc/hosts ]] || printf '127.0.0.1 localhost\n::1 localhost\n' >"$system/etc/hosts"
     cp -L -- /etc/resolv.conf "$system/etc/resolv.conf"
     apt-config dump Acquire::http Acquire::https Acquire::Check-Valid-Until Acquire::Check-Date \
         >"$system/etc/apt/apt.conf.d/99host"
