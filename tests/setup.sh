@@ -100,6 +100,15 @@ has_fuzzer() {
     return "$status"
 }
 
+# Of the python3 in PATH or, as tests/pool/check_openmetrics looks for it, of the system's.
+has_parser() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        ! "$python" -c 'import prometheus_client.openmetrics.parser' || return 0
+    done
+    return 1
+}
+
 # has NAME: is it here? The names are those of Debian's packages.
 has() {
     case $1 in
@@ -113,7 +122,7 @@ has() {
     redis-tools) has_server ;;
     libclang-rt-dev) has_fuzzer ;;
     python3-jsonschema) python3 -c 'from jsonschema import Draft202012Validator' ;;
-    python3-prometheus-client) python3 -c 'import prometheus_client.openmetrics.parser' ;;
+    python3-prometheus-client) has_parser ;;
     debootstrap) PATH=$PATH:/usr/sbin:/sbin command -v debootstrap ;;
     debian-archive-keyring) [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] ;;
     *) command -v "$1" ;;
