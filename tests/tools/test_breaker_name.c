@@ -1,5 +1,6 @@
 /* The name of a run's shared breaker: it goes with its run, and where that was killed, with the next one. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,16 +25,32 @@ static bool is_there(const char *name)
     return access(path, F_OK) == 0;
 }
 
+/* A process that lives until it is ended. */
+static pid_t start_process(struct hgi_breaker_name *name)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(600);
+        pause();
+        _exit(0);
+    }
+    cr_assert_gt(pid, 0);
+    name->lock = -1;
+    snprintf(name->text, sizeof name->text, "/herdgate-stress-%ld", (long)pid);
+    return pid;
+}
+
+static void end_process(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 /* That of a process that has ended. */
 static struct hgi_breaker_name name_of_the_dead(void)
 {
-    struct hgi_breaker_name name = { .lock = -1 };
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(0);
-    cr_assert_gt(pid, 0);
-    waitpid(pid, NULL, 0);
-    snprintf(name.text, sizeof name.text, "/herdgate-stress-%ld", (long)pid);
+    struct hgi_breaker_name name;
+    end_process(start_process(&name));
     return name;
 }
 
@@ -81,12 +98,16 @@ Test(breaker_name, what_was_left_under_the_own_number_is_not_used_again)
     cr_assert_not(is_there(text));
 }
 
-/* Another container may share the file system and not the numbers of processes. */
+/* Another container may share the file system and not the numbers of processes. The process ends once its
+ * breaker is held: until then other tests, which run beside this one, would remove it. */
 Test(breaker_name, what_somebody_holds_stays)
 {
-    struct hgi_breaker_name name = name_of_the_dead();
+    struct hgi_breaker_name name;
+    pid_t pid = start_process(&name);
     leave_behind(name.text);
     hgi_breaker_name_hold(&name);
+    cr_assert_geq(name.lock, 0);
+    end_process(pid);
     run_once();
     cr_assert(is_there(name.text), "%s was removed while it was held", name.text);
     hgi_breaker_name_end(&name);
