@@ -4,8 +4,10 @@
  * One absolute deadline covers everything. A refusal by breaker, budget, pool or deadline ends the
  * call; only a failed attempt can lead to another.
  *
- * The budget is asked before the wait and not after it: who is refused would have waited for nothing,
- * and the log have told of a retry that never comes.
+ * The budget is asked before a backoff and not after it: who is refused would have waited for nothing,
+ * and the log have told of a retry that never comes. Who waits for the server to be well (wait_and_retry)
+ * asks when it is: that wait is long and costs the server nothing, time has filled the bucket until then,
+ * and tokens held so long would be missed by others.
  *
  * Invariants: every admitted permit is reported or cancelled exactly once; a token of the budget is held
  * from the decision to retry until the retry was made, and given back if it is not; the record of the
@@ -174,6 +176,9 @@ static bool recover(struct hgi_run *run, const struct hgi_attempt *attempt, hg_s
         *status = stop_as_decided(run, &step, now_ns, open_ns);
         return false;
     case HGI_STEP_WAIT:
+        *status = run->cause;
+        return wait_for_retry(run, &step, verdict, now_ns, status) &&
+               is_afforded(run, hgi_run_now(run));
     case HGI_STEP_RETRY:
     default:
         *status = run->cause;

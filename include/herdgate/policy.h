@@ -158,8 +158,9 @@ typedef bool (*hg_condition_fn)(void *arg);
 typedef struct hg_budget hg_budget;
 
 /* Make a retry budget with the settings of `policy`, which is not kept, or free one that nobody uses any
- * more (NULL does nothing). Calls and time fill it; a retry takes a token when it is decided on, holds it
- * while it waits, and gives it back if it is refused by others then. Pools have their own.
+ * more (NULL does nothing). Calls and time fill it. A retry takes a token when it is decided on (under
+ * wait_and_retry: when that wait is over), holds it while it waits, and gives it back if it is refused by
+ * others then. Pools have their own.
  *
  * Ownership  *out is the caller's, for hg_budget_free().
  * Threads    any; any number of runs may share one.
@@ -191,7 +192,7 @@ struct hg_run_options {
     const char *operation;     /* a name for messages; NULL: "run" */
     const char *key;           /* for messages; may be NULL */
     hg_breaker *breaker;       /* asked before each attempt, told after it; NULL: none */
-    hg_budget *budget;         /* asked before each retry is waited for; NULL: none */
+    hg_budget *budget;         /* asked before each backoff, and after wait_and_retry; NULL: none */
     int64_t deadline_ns;       /* for the whole call, from its start; 0: the class's; < 0: none */
     hg_condition_fn condition; /* of wait_and_retry; NULL: it waits one poll interval */
     void *condition_arg;

@@ -224,7 +224,8 @@ HG_API hg_status hg_command_argv(hg_pool *pool, const struct hg_call_options *op
                                  const char **argv, const size_t *lengths);
 
 /* The caller's own function, with a connection: for pipelines, transactions, scripts. Use the lease's
- * own commands below; return HG_OK, or what went wrong (the status that a lease's command gave). */
+ * own commands below; return HG_OK, or what went wrong (the status, below 0, that a lease's command gave;
+ * any other number is taken for HG_OK). */
 typedef hg_status (*hg_call_fn)(hg_lease *lease, void *arg, struct hg_attempt *attempt);
 
 /* Run it under the policy. It is run again only if nothing of what it sent can have run, unless its

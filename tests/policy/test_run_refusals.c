@@ -41,8 +41,8 @@ static void set_up_with(struct setting *s, struct hg_budget *budget, struct told
 
 Test(run_refusals, a_retry_that_the_budget_refuses_is_neither_waited_for_nor_told)
 {
-    const hg_recovery recoveries[] = { HG_RECOVERY_RETRY_WITH_BACKOFF, HG_RECOVERY_RETRY_WITH_DELAY,
-                                       HG_RECOVERY_WAIT_AND_RETRY };
+    const hg_recovery recoveries[] = { HG_RECOVERY_RETRY_WITH_BACKOFF,
+                                       HG_RECOVERY_RETRY_WITH_DELAY };
     for (size_t i = 0; i < sizeof recoveries / sizeof recoveries[0]; i++) {
         struct setting s;
         struct hg_budget budget;
@@ -59,6 +59,49 @@ Test(run_refusals, a_retry_that_the_budget_refuses_is_neither_waited_for_nor_tol
         cr_expect_eq(told.counts[HGI_COUNT_BUDGET], 1);
         cr_expect_eq(told.counts[HGI_COUNT_RETRY], 0);
         cr_expect_eq(s.trace.retry[0].cause, HG_OK);
+    }
+}
+
+/* The server is well; meanwhile time has brought the budget a token. */
+static bool well_and_filled(void *arg)
+{
+    hgi_budget_give_back(arg);
+    return true;
+}
+
+static bool well(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+Test(run_refusals, who_waits_for_the_server_asks_the_budget_when_the_wait_is_over)
+{
+    for (int filled = 0; filled < 2; filled++) {
+        struct setting s;
+        struct hg_budget budget;
+        struct told told;
+        struct hgi_gate gate;
+        set_up_with(&s, &budget, &told, 1);
+        cr_assert(hgi_budget_take(&budget, s.world.now_ns)); /* there was one, and is none */
+        cr_assert_eq(hgi_gate_init(&gate), 0);
+        s.call.env = &hgi_env_real; /* the gate's */
+        s.call.deadline_ns = 600 * HGI_NS_PER_S;
+        s.call.gate = &gate;
+        s.call.condition = filled ? well_and_filled : well;
+        s.call.condition_arg = &budget;
+        s.settings.condition_poll_ns = MS;
+        s.settings.release_ramp_ns = 0;
+        s.script.failures = 1;
+        s.script.verdict.recovery = HG_RECOVERY_WAIT_AND_RETRY;
+        cr_expect_eq(run(&s), filled ? HG_OK : HG_ERR_CONNECTION, "%d", filled);
+        cr_expect_eq(s.err.stop_reason, filled ? HG_STOP_NONE : HG_STOP_BUDGET);
+        cr_expect_eq(s.script.calls, 1 + (unsigned)filled);
+        cr_expect_eq(told.waits, 1);
+        cr_expect_eq(told.counts[HGI_COUNT_BUDGET], filled ? 0 : 1);
+        cr_expect_eq(told.counts[HGI_COUNT_RETRY], (unsigned)filled);
+        cr_expect_eq(s.trace.retries, (unsigned)filled);
+        hgi_gate_destroy(&gate);
     }
 }
 
