@@ -211,7 +211,8 @@ struct hg_run_options {
  * must not run twice is not tried again.
  *
  * Ownership  everything is borrowed until it returns.
- * Threads    any. Blocks: runs fn and waits between attempts on the calling thread.
+ * Threads    any. Blocks: runs fn and waits between attempts on the calling thread, which must not be
+ *            cancelled (pthread_cancel) inside.
  * Errors     what fn returned; HG_ERR_RETRY_EXHAUSTED, HG_ERR_CIRCUIT_OPEN, HG_ERR_TIMEOUT,
  *            HG_ERR_VALIDATION. HG_IGNORED if the policy ignores the failure, as it does of
  *            HG_ERR_NOT_FOUND if nothing else is said.
