@@ -105,7 +105,7 @@ Test(defaults, the_pool_is_as_documented)
     cr_assert_eq(pool->max_waiters, 4096u);
     cr_assert_eq(pool->max_connecting, 2u);
     cr_assert_eq(pool->fairness, HGI_FAIRNESS_BOUNDED);
-    cr_assert_eq(pool->barging_limit_ns, 2 * MS);
+    cr_assert_eq(pool->barging_limit_ns, 1 * MS);
     cr_assert_not(pool->refuse_hopeless);
     cr_assert_eq(pool->acquire_timeout_ns, -1);
     cr_assert_eq(pool->connect_timeout_ns, 1 * S);
